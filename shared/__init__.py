@@ -1,0 +1,1 @@
+"""Mechanisms that every service uses; no noun of the business lives here."""
