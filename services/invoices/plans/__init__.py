@@ -1,0 +1,1 @@
+"""Payment plans: what is due on several invoices of one customer, paid in instalments."""
