@@ -1,0 +1,1 @@
+"""What lines are made of: products and tax rates."""

@@ -1,0 +1,1 @@
+"""Disputes: a customer says that some of an invoice is not owed."""

@@ -1,0 +1,1 @@
+"""Reports that sum to the ledger: aging, statement, days sales outstanding."""

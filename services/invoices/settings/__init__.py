@@ -1,0 +1,1 @@
+"""How a tenant bills: prefix, terms, time zone, currency, branding."""
