@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import shlex
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 
@@ -31,9 +33,12 @@ AMQP_PORT = 5672
 
 def engine_answers() -> bool:
     """Whether a Docker engine is there to be used."""
-    with suppress(DockerException, OSError), closing(docker.from_env(timeout=PING_SECONDS)) as client:
-        return bool(client.ping())
-    return False
+    found = False
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        with suppress(DockerException, OSError), closing(docker.from_env(timeout=PING_SECONDS)) as client:
+            found = bool(client.ping())
+        gc.collect()  # the library forgets to close a socket that it could not connect
+    return found
 
 
 class ContainerServer:
@@ -53,9 +58,7 @@ class ContainerServer:
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if time.monotonic() > deadline:
-                raise StartError(
-                    f"A container did not start; it said:\n{bytes(self._container.logs(tail=30)).decode()}"
-                )
+                raise StartError(f"A container did not start; it said: {self._container.logs(tail=30)!r}")
             threading.Event().wait(POLL_SECONDS)
 
     def stop(self) -> None:
