@@ -1,0 +1,121 @@
+"""PostgreSQL: a pool for each service, transactions that wake the relay, and what a lost connection looks like."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import asyncpg
+import stamina
+from asyncpg.pool import PoolConnectionProxy
+
+from shared.errors import Unavailable
+from shared.metrics import POOL_WAIT_SECONDS
+
+Conn = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+"""A connection, inside its caller's transaction where it writes."""
+
+ACQUIRE_TIMEOUT_SECONDS = 5.0
+
+LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InternalClientError,  # asyncpg raises it, too, when the server dies in mid-answer
+    asyncpg.InterfaceError,
+    OSError,
+)
+"""The server is away: the work was rolled back, or nobody knows, so the caller may repeat what is idempotent."""
+
+CONTENDED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+"""The server rolled the transaction back in favour of another; repeating it is safe."""
+
+EXHAUSTED = (asyncpg.InsufficientResourcesError, asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
+"""The server has no room or no time: disk full, out of memory, statement timeout."""
+
+
+class DatabaseAway(Unavailable, code="database_unavailable"):
+    """The database is away; try again shortly."""
+
+
+class DatabaseBusy(Unavailable, code="database_busy"):
+    """The database has no room or no time for this now; try again shortly."""
+
+
+class _Connection(asyncpg.Connection[asyncpg.Record]):
+    """A connection whose sessions keep no state, so that giving it back costs no round trip."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+class Database:
+    """One service's way to its schema."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", service: str) -> None:
+        self._pool = pool
+        self._wait = POOL_WAIT_SECONDS.labels(service)
+        self.on_commit: list[Callable[[], None]] = []
+        """Called after each committed transaction; the relay hangs its wake-up here."""
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Conn]:
+        """A connection for reading; raises DatabaseAway when none is to be had within five seconds."""
+        with self._wait.time():
+            conn = await self._acquire()
+        try:
+            yield conn
+        finally:
+            await self._pool.release(conn)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Conn]:
+        """A connection inside a transaction that commits when the block ends and rolls back when it raises."""
+        async with self.connection() as conn, conn.transaction():
+            yield conn
+        self.committed()
+
+    def committed(self) -> None:
+        """Say that something was committed: for statements that are a transaction by themselves."""
+        for wake in self.on_commit:
+            wake()
+
+    async def _acquire(self) -> PoolConnectionProxy[asyncpg.Record]:
+        try:
+            return await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS)
+        except (TimeoutError, *LOST) as error:
+            raise DatabaseAway(retry_after_seconds=2) from error
+
+    @property
+    def free(self) -> int:
+        """How many connections the pool could still hand out."""
+        return self._pool.get_max_size() - self._pool.get_size() + self._pool.get_idle_size()
+
+    async def close(self) -> None:
+        """Wait for the connections in use, a little, then close all."""
+        try:
+            await asyncio.wait_for(self._pool.close(), 5)
+        except TimeoutError:
+            self._pool.terminate()
+
+
+async def connect(
+    dsn: str, *, service: str, role: str | None, pool_size: int, statement_timeout_seconds: float
+) -> Database:
+    """Open the pool of a service, with backoff for as long as a server is away (about two minutes)."""
+    settings = {
+        "search_path": f"{service},identity",
+        "application_name": f"arpilot-{service}",
+        "statement_timeout": str(int(statement_timeout_seconds * 1000)),
+        "idle_in_transaction_session_timeout": "60000",
+        "jit": "off",
+    }
+    if role:
+        settings["role"] = role
+    async for attempt in stamina.retry_context(on=LOST, attempts=60, timeout=120, wait_max=3):
+        with attempt:
+            pool = await asyncpg.create_pool(
+                dsn, min_size=1, max_size=pool_size, connection_class=_Connection, server_settings=settings, timeout=10
+            )
+    return Database(pool, service)

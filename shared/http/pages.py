@@ -1,0 +1,186 @@
+"""Lists: one result set, read by pages or by cursors (docs/api.md, pagination).
+
+Pages come with an exact total. Cursors hold the sort value and id of a row, so that reading on costs the same
+everywhere in the list and rows that are inserted meanwhile shift nothing.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Generic, Literal, TypeVar
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from msgspec import Meta
+
+from shared.db import Conn
+from shared.errors import FieldError, InvalidQuery
+
+DEFAULT_SIZE = 25
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class PageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The parameters that every list takes."""
+
+    page: Annotated[int, Meta(ge=1, le=10_000_000, description="number of the page, from 1")] | None = None
+    per_page: Annotated[int, Meta(ge=1, le=100, description="rows on a page")] | None = None
+    limit: Annotated[int, Meta(ge=1, le=100, description="rows to return, with cursors")] | None = None
+    after: Annotated[str, Meta(max_length=1000, description="the `end_cursor` of the rows before")] | None = None
+    before: Annotated[str, Meta(max_length=1000, description="the `start_cursor` of the rows after")] | None = None
+    sort: Annotated[str, Meta(max_length=50, description="field to sort by")] | None = None
+    order: Annotated[Literal["asc", "desc"], Meta(description="direction; newest first by default")] | None = None
+
+    @property
+    def by_cursor(self) -> bool:
+        """Whether the caller reads by cursors rather than by pages."""
+        return self.limit is not None or self.after is not None or self.before is not None
+
+
+class Sort(msgspec.Struct, frozen=True):
+    """A way to sort: a constant SQL expression that is never null, the type of its values, and the column of the row
+    that holds them (by default the one named like the sort)."""
+
+    expression: str
+    kind: Any
+    column: str | None = None
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """One piece of a list and the `pagination` that goes out with it."""
+
+    rows: Sequence[T]
+    pagination: dict[str, object]
+
+    def map(self, function: Callable[[T], U]) -> "Page[U]":
+        """The same piece with each row turned into something else."""
+        return Page([function(row) for row in self.rows], self.pagination)
+
+
+class Where:
+    """The conditions of a list: constant SQL texts in which each `?` becomes the next bound parameter."""
+
+    def __init__(self, column: str, value: object) -> None:
+        self._conditions: list[str] = []
+        self.arguments: list[object] = []
+        self.add(f"{column} = ?", value)
+
+    def add(self, condition: str, *values: object) -> None:
+        """Narrow the list; the text is a constant of our own, the values are bound."""
+        assert condition.count("?") == len(values), condition
+        for value in values:
+            self.arguments.append(value)
+            condition = condition.replace("?", f"${len(self.arguments)}", 1)
+        self._conditions.append(condition)
+
+    @property
+    def sql(self) -> str:
+        """The whole condition."""
+        return " and ".join(f"({condition})" for condition in self._conditions)
+
+
+async def fetch(
+    conn: Conn,
+    select: str,
+    where: Where,
+    query: PageQuery,
+    *,
+    sorts: Mapping[str, Sort],
+    default: str = "created_at",
+    count: str | int | None = None,
+    id_expression: str = "id",
+) -> Page[asyncpg.Record]:
+    """Read one piece of a list.
+
+    `select` is `select … from …` without a where. `sorts` names what may be sorted by, `default` which of them is
+    used, descending, when the caller names none. `count` is a cheaper statement for the total with the same bound
+    parameters, or the known total. Raises InvalidQuery for mixed styles, an unknown sort and a foreign cursor.
+    """
+    _refuse_mixed(query)
+    name = query.sort or default
+    if name not in sorts:
+        raise InvalidQuery([FieldError(field="sort", message=f"must be one of {', '.join(sorts)}")])
+    order = query.order or ("asc" if query.sort and query.sort != "created_at" else "desc")
+    listing = _Listing(conn, select, where, sorts[name], name, order, id_expression)
+    if query.by_cursor:
+        return await listing.by_cursor(query)
+    return await listing.by_page(query, count)
+
+
+def _refuse_mixed(query: PageQuery) -> None:
+    if query.by_cursor and (query.page is not None or query.per_page is not None):
+        raise InvalidQuery([FieldError(field="page", message="pages and cursors cannot be mixed in one request")])
+    if query.after is not None and query.before is not None:
+        raise InvalidQuery([FieldError(field="before", message="`after` and `before` cannot be mixed in one request")])
+
+
+class _Listing(msgspec.Struct):
+    conn: Conn
+    select: str
+    where: Where
+    sort: Sort
+    name: str
+    order: str
+    id_expression: str
+
+    async def by_page(self, query: PageQuery, count: str | int | None) -> Page[asyncpg.Record]:
+        size, number = query.per_page or DEFAULT_SIZE, query.page or 1
+        arguments = self.where.arguments
+        if isinstance(count, int):
+            total = count
+        else:
+            statement = count or f"select count(*) from ({self.select} where {self.where.sql}) as everything"  # noqa: S608  constant texts, bound values
+            total = await self.conn.fetchval(statement, *arguments)
+        limit = f"limit ${len(arguments) + 1} offset ${len(arguments) + 2}"
+        rows = await self._rows(self.where.sql, self.order, limit, [*arguments, size, (number - 1) * size])
+        pages = -(-total // size)
+        return Page(rows, {"page": number, "per_page": size, "total": total, "total_pages": pages})
+
+    async def by_cursor(self, query: PageQuery) -> Page[asyncpg.Record]:
+        size = query.limit or DEFAULT_SIZE
+        backward = query.before is not None
+        order = {"asc": "desc", "desc": "asc"}[self.order] if backward else self.order
+        condition, arguments = self.where.sql, list(self.where.arguments)
+        cursor = query.before if backward else query.after
+        if cursor is not None:
+            value, row_id = self._decode(cursor, "before" if backward else "after")
+            arguments += [value, row_id]
+            sign = ">" if order == "asc" else "<"
+            condition += f" and ({self.sort.expression}, {self.id_expression}) {sign} (${len(arguments) - 1}, ${len(arguments)})"
+        arguments.append(size + 1)
+        rows = await self._rows(condition, order, f"limit ${len(arguments)}", arguments)
+        more, rows = len(rows) > size, rows[:size]
+        if backward:
+            rows.reverse()
+        return Page(rows, self._cursors(rows, more=more, cursor=cursor, backward=backward))
+
+    async def _rows(self, condition: str, order: str, limit: str, arguments: list[object]) -> list[asyncpg.Record]:
+        ordering = f"order by {self.sort.expression} {order}, {self.id_expression} {order}"
+        return list(await self.conn.fetch(f"{self.select} where {condition} {ordering} {limit}", *arguments))
+
+    def _cursors(
+        self, rows: Sequence[asyncpg.Record], *, more: bool, cursor: str | None, backward: bool
+    ) -> dict[str, object]:
+        return {
+            "start_cursor": self._encode(rows[0]) if rows else None,
+            "end_cursor": self._encode(rows[-1]) if rows else None,
+            "has_next_page": cursor is not None if backward else more,
+            "has_previous_page": more if backward else cursor is not None,
+        }
+
+    def _encode(self, row: asyncpg.Record) -> str:
+        packed = msgspec.msgpack.encode([self.name, row[self.sort.column or self.name], row["id"]])
+        return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+    def _decode(self, cursor: str, parameter: str) -> tuple[object, UUID]:
+        try:
+            packed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+            name, value, row_id = msgspec.msgpack.decode(packed, type=tuple[str, self.sort.kind, UUID])  # type: ignore[name-defined]  # the type is data here
+        except (ValueError, binascii.Error, msgspec.DecodeError):
+            name = value = row_id = None
+        if name != self.name:
+            message = "is not a cursor of this list in this order"
+            raise InvalidQuery([FieldError(field=parameter, message=message)])
+        return value, row_id
