@@ -1,1 +1,0 @@
-"""What lines are made of: products and tax rates."""

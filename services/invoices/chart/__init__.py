@@ -1,0 +1,1 @@
+"""The chart of accounts, which a tenant extends for its own bookkeeping."""

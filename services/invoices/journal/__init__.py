@@ -1,0 +1,1 @@
+"""Reading the general ledger: entries and the trial balance."""

@@ -1,0 +1,1 @@
+"""Products: what is sold, so that a line need not say it again."""

@@ -1,0 +1,1 @@
+"""Tax rates: named rates that lines and invoices are taxed at."""
