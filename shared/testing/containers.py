@@ -71,8 +71,9 @@ class ContainerServer:
     def ctl(self, *arguments: str) -> str:
         """What `rabbitmqctl` prints for these arguments."""
         code, output = self._container.exec_run(["rabbitmqctl", "--quiet", *arguments])
+        assert isinstance(output, bytes)
         assert code == 0, output
-        return str(output.decode())
+        return output.decode()
 
 
 @contextmanager
