@@ -1,0 +1,104 @@
+"""Calls between services: short-lived signed tokens, one retry on a broken connection, refusals passed on."""
+
+from typing import Any, TypeVar
+
+import aiohttp
+import msgspec
+
+from shared import clock, tracing
+from shared.errors import NotFound, Unavailable
+from shared.http.bodies import dec_hook
+from shared.http.calls import encode
+from shared.identity import tokens
+
+T = TypeVar("T")
+TIMEOUT = aiohttp.ClientTimeout(total=10, connect=2)
+
+
+class ServiceAway(Unavailable, code="service_unavailable"):
+    """The service {service} is away; try again shortly."""
+
+
+class ServiceRefused(Exception):
+    """Another service refused an internal call: our own bug, or a race that the caller knows how to handle."""
+
+    def __init__(self, service: str, status: int, code: str, detail: str) -> None:
+        super().__init__(f"{service} answered {status} {code}: {detail}")
+        self.status = status
+        self.code = code
+        self.detail = detail
+
+
+class InternalClient:
+    """One service's way to the others."""
+
+    def __init__(self, caller: str, urls: dict[str, str], secret_key: str) -> None:
+        self._caller = caller
+        self._urls = urls
+        self._secret_key = secret_key
+        self._session: aiohttp.ClientSession | None = None
+
+    async def get(self, service: str, path: str, kind: type[T], **parameters: object) -> T | None:
+        """Ask for an object; None where the other service does not know it. Raises ServiceAway, ServiceRefused."""
+        query = {name: str(value) for name, value in parameters.items()}
+        try:
+            raw = await self._request("GET", service, path, params=query)
+        except NotFound:
+            return None
+        return msgspec.json.decode(raw, type=kind, dec_hook=dec_hook)
+
+    async def post(self, service: str, path: str, body: object, kind: type[T]) -> T:
+        """Give an idempotent command. Raises ServiceAway, ServiceRefused."""
+        raw = await self._request("POST", service, path, data=encode(body))
+        return msgspec.json.decode(raw, type=kind, dec_hook=dec_hook)
+
+    async def download(self, service: str, path: str, **parameters: object) -> bytes | None:
+        """Fetch bytes, such as a document; None where there are none."""
+        try:
+            return await self._request("GET", service, path, params={k: str(v) for k, v in parameters.items()})
+        except NotFound:
+            return None
+
+    async def _request(self, method: str, service: str, path: str, **kwargs: Any) -> bytes:
+        url = self._urls[service] + path
+        try:
+            async with self._open().request(method, url, headers=self._headers(service), **kwargs) as response:
+                raw = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ServiceAway(service=service, retry_after_seconds=2) from error
+        if response.status >= 400:
+            raise self._problem(service, response.status, raw)
+        return raw
+
+    def _problem(self, service: str, status: int, raw: bytes) -> Exception:
+        if status == 404:
+            return NotFound()
+        if status in (429, 502, 503, 504):
+            return ServiceAway(service=service, retry_after_seconds=2)
+        try:
+            problem = msgspec.json.decode(raw, type=dict[str, Any])
+        except msgspec.DecodeError:
+            problem = {}
+        return ServiceRefused(service, status, str(problem.get("code", "")), str(problem.get("detail", "")))
+
+    def _headers(self, service: str) -> dict[str, str]:
+        token = tokens.sign(
+            self._secret_key,
+            f"internal:{service}",
+            {"sub": self._caller},
+            now=clock.now(),
+            seconds=tokens.INTERNAL_SECONDS,
+        )
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        headers["traceparent"] = tracing.current.get() or tracing.begin(None)
+        return headers
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=TIMEOUT)
+        return self._session
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
