@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
-from shared.http.server import Call, Route
 
 from services.invoices.chart import actions, store
 from services.invoices.chart.errors import (
@@ -17,7 +16,9 @@ from services.invoices.chart.errors import (
 from services.invoices.chart.model import Account, AccountType
 from services.invoices.patching import given
 from shared.http.bodies import Body
+from shared.http.calls import Call
 from shared.http.pages import PageQuery, Where
+from shared.http.routes import Route
 from shared.ids import uuid7
 
 Code = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,19}\Z", description="such as `4010`")]

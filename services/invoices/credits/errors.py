@@ -43,21 +43,25 @@ class NotCreditable(Conflict, code="invoice_not_creditable"):
     """A {status} invoice cannot be credited."""
 
 
-class CreditSpent(Conflict, code="credit_exceeds_unapplied"):
-    """Only {left} of this credit note is not applied yet."""
+class CreditExceedsUnapplied(Invalid, code="credit_exceeds_unapplied"):
+    """This would apply {amount}, but only {left} of the credit note is not applied yet."""
 
 
-class CreditExceedsDue(Invalid, code="allocation_exceeds_due"):
+class AllocationExceedsDue(Invalid, code="allocation_exceeds_due"):
     """Only {due} is due on invoice {invoice_id}."""
 
 
-class CreditToOther(Invalid, code="other_customer"):
+class AllocatedTwice(Invalid, code="invoice_twice"):
+    """Invoice {invoice_id} is named twice."""
+
+
+class OtherCustomer(Invalid, code="other_customer"):
     """Invoice {invoice_id} belongs to another customer than the credit note."""
 
 
-class CreditCurrency(Conflict, code="currency_mismatch"):
+class CurrencyMismatch(Conflict, code="currency_mismatch"):
     """Invoice {invoice_id} is in {currency}, the credit note is not."""
 
 
-class CreditToClosed(Conflict, code="invoice_not_open"):
+class InvoiceNotOpen(Conflict, code="invoice_not_open"):
     """Invoice {invoice_id} is {status}; a credit can only be applied to one that is open."""

@@ -12,17 +12,28 @@ from uuid import UUID
 import msgspec
 
 from services.invoices.credits.errors import (
+    AllocatedTwice,
+    AllocationExceedsDue,
     CreditExceedsInvoice,
+    CreditExceedsUnapplied,
     CreditFullyUsed,
     CreditNotPositive,
+    CurrencyMismatch,
+    InvoiceNotOpen,
     LineExceeded,
     LineShareMissing,
     LineTwice,
     LineUnknown,
+    NotCreditable,
+    OtherCustomer,
 )
+from services.invoices.lines.model import Line
+from services.invoices.settlement.model import Receivable
+from services.invoices.tax.model import TaxRate
 from shared.money import major, round_half_up
 
 TAX_INLINE = "inline"
+ZERO = Decimal(0)
 
 
 class CreditedInvoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +70,7 @@ class CreditableLine(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     quantity: Decimal
     net_cents: int
-    rates: tuple[Decimal, ...] = ()
+    rates: tuple[TaxRate, ...] = ()
     credited_cents: int = 0
     credited_quantity: Decimal = Decimal(0)
 
@@ -67,6 +78,41 @@ class CreditableLine(msgspec.Struct, frozen=True, kw_only=True):
     def left_cents(self) -> int:
         """Net of the line that no note has taken yet."""
         return self.net_cents - self.credited_cents
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """What earlier notes took of an invoice."""
+
+    total_cents: int
+    tax_cents: int
+    rest_cents: int
+    lines: tuple["CreditedLine", ...]
+
+
+def creditable(invoice: Receivable, taken: Taken) -> CreditedInvoice:
+    """An invoice as the next credit note must see it."""
+    by_line = {line.line_item_id: line for line in taken.lines}
+    rates = invoice.price_terms.rates
+    return CreditedInvoice(
+        total_cents=invoice.amount_cents,
+        tax_cents=invoice.tax_cents,
+        tax_type=invoice.tax_type,
+        lines=tuple(_creditable(line, rates, by_line.get(line.id)) for line in invoice.lines),
+        credited_cents=taken.total_cents,
+        credited_tax_cents=taken.tax_cents,
+        credited_rest_cents=taken.rest_cents,
+    )
+
+
+def _creditable(line: Line, rates: tuple[TaxRate, ...], taken: "CreditedLine | None") -> CreditableLine:
+    return CreditableLine(
+        id=line.id,
+        quantity=line.quantity,
+        net_cents=line.taxed_cents,
+        rates=line.rates(rates),
+        credited_cents=taken.net_cents if taken else 0,
+        credited_quantity=taken.quantity if taken else ZERO,
+    )
 
 
 class LineShare(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,9 +161,6 @@ def whole(invoice: CreditedInvoice) -> Credit:
         if line.left_cents
     )
     return Credit(lines=lines, rest_cents=invoice.left_rest_cents, tax_cents=invoice.left_tax_cents)
-
-
-ZERO = Decimal(0)
 
 
 def of_amount(invoice: CreditedInvoice, amount_cents: int) -> Credit:
@@ -212,17 +255,13 @@ def _tax_so_far(invoice: CreditedInvoice, taken: Mapping[UUID, Decimal | int], *
     nets = [line.credited_cents + Decimal(taken.get(line.id, 0)) for line in invoice.lines]
     if not any(line.rates for line in invoice.lines):
         return _given_tax_so_far(invoice, nets, rest_cents)
-    rated = [
-        (place, rate, net)
-        for line, net in zip(invoice.lines, nets, strict=True)
-        for place, rate in enumerate(line.rates)
-    ]
+    rated = [(rate, net) for line, net in zip(invoice.lines, nets, strict=True) for rate in line.rates]
     if invoice.tax_type == TAX_INLINE:
-        return sum(tax_of(net, rate) for _, rate, net in rated)
-    bases: defaultdict[tuple[int, Decimal], Decimal] = defaultdict(Decimal)
-    for place, rate, net in rated:
-        bases[place, rate] += net
-    return sum(tax_of(base, rate) for (_, rate), base in bases.items())
+        return sum(tax_of(net, rate.rate) for rate, net in rated)
+    bases: defaultdict[TaxRate, Decimal] = defaultdict(Decimal)
+    for rate, net in rated:
+        bases[rate] += net
+    return sum(tax_of(base, rate.rate) for rate, base in bases.items())
 
 
 def _given_tax_so_far(invoice: CreditedInvoice, nets: Sequence[Decimal], rest_cents: Decimal | int) -> int:
@@ -280,3 +319,50 @@ def _line_with(line: CreditableLine, taken: CreditedLine | None) -> CreditableLi
         credited_cents=line.credited_cents + taken.net_cents,
         credited_quantity=line.credited_quantity + taken.quantity,
     )
+
+
+class CreditState(msgspec.Struct, frozen=True, kw_only=True):
+    """A credit note that is to be applied: whose it is, and how much of it is left."""
+
+    customer_id: UUID
+    currency: str
+    unapplied_cents: int
+
+
+class Allocation(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a credit is to lower what is due on one invoice."""
+
+    invoice_id: UUID
+    amount_cents: int
+
+
+def refuse_uncreditable(invoice: Receivable) -> None:
+    """Only what was billed, and not taken back as a whole, can be credited."""
+    if not invoice.is_issued:
+        raise NotCreditable(status=invoice.status)
+
+
+def refuse_allocations(
+    note: CreditState, allocations: Sequence[Allocation], targets: Mapping[UUID, Receivable]
+) -> None:
+    """Refuse what does not fit the note or its invoices; every invoice is in `targets`."""
+    seen: set[UUID] = set()
+    for i, allocation in enumerate(allocations):
+        if allocation.invoice_id in seen:
+            raise AllocatedTwice(invoice_id=allocation.invoice_id, field=f"allocations[{i}].invoice_id")
+        seen.add(allocation.invoice_id)
+        _refuse_allocation(note, allocation, targets[allocation.invoice_id], f"allocations[{i}]")
+    total_cents = sum(allocation.amount_cents for allocation in allocations)
+    if total_cents > note.unapplied_cents:
+        raise CreditExceedsUnapplied(amount=major(total_cents), left=major(note.unapplied_cents), field="allocations")
+
+
+def _refuse_allocation(note: CreditState, allocation: Allocation, target: Receivable, field: str) -> None:
+    if target.customer_id != note.customer_id:
+        raise OtherCustomer(invoice_id=target.id, field=f"{field}.invoice_id")
+    if target.currency != note.currency:
+        raise CurrencyMismatch(invoice_id=target.id, currency=target.currency, field=f"{field}.invoice_id")
+    if not target.is_issued:
+        raise InvoiceNotOpen(invoice_id=target.id, status=target.status, field=f"{field}.invoice_id")
+    if allocation.amount_cents > target.amount_due_cents:
+        raise AllocationExceedsDue(due=major(target.amount_due_cents), invoice_id=target.id, field=f"{field}.amount")

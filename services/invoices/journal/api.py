@@ -7,12 +7,13 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 from msgspec import Meta
-from shared.http.server import Call, Route
 
 from services.invoices.journal import actions, model, store
 from services.invoices.journal.errors import EntryUnknown
 from services.invoices.journal.model import Entry, TrialBalance
+from shared.http.calls import Call
 from shared.http.pages import PageQuery, Where
+from shared.http.routes import Route
 
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z", description="the tenant's own by default")]
 

@@ -61,9 +61,8 @@ create table plans (
     amount_cents bigint not null check (amount_cents > 0),
     frequency text check (frequency in ('weekly', 'biweekly', 'monthly')),
     notes text,
-    completed_at timestamptz,
-    defaulted_at timestamptz,
-    cancelled_at timestamptz,
+    -- when it stopped being active
+    ended_at timestamptz,
     created_at timestamptz not null,
     updated_at timestamptz not null,
     primary key (tenant_id, id)
@@ -88,8 +87,6 @@ create table instalments (
     position integer not null,
     due_date date not null,
     amount_cents bigint not null check (amount_cents > 0),
-    paid_cents bigint not null default 0,
-    paid_at timestamptz,
     primary key (tenant_id, plan_id, position)
 );
 
@@ -111,6 +108,8 @@ create table credit_notes (
     applied_cents bigint not null check (applied_cents >= 0),
     unapplied_cents bigint not null check (unapplied_cents >= 0),
     dispute_id uuid,
+    -- who made it, as the journal of changes names them
+    created_by text,
     created_at timestamptz not null,
     updated_at timestamptz not null,
     primary key (tenant_id, id),

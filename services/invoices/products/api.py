@@ -5,7 +5,6 @@ from uuid import UUID
 
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
-from shared.http.server import Call, Route
 
 from services.invoices.patching import given
 from services.invoices.products import actions, store
@@ -17,7 +16,9 @@ from services.invoices.products.errors import (
 )
 from services.invoices.products.model import Product
 from shared.http.bodies import Body
+from shared.http.calls import Call
 from shared.http.pages import PageQuery, Where
+from shared.http.routes import Route
 from shared.ids import uuid7
 from shared.money import UnitPrice
 

@@ -4,13 +4,14 @@ from typing import Annotated
 
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
-from shared.http.server import Call, Route
 
 from services.invoices.patching import given
 from services.invoices.settings import actions, model, store
 from services.invoices.settings.model import NumberOn, Settings
 from shared.errors import FieldError, InvalidFields
 from shared.http.bodies import Body, Timezone
+from shared.http.calls import Call
+from shared.http.routes import Route
 
 Short = Annotated[str, Meta(max_length=200)]
 Long = Annotated[str, Meta(max_length=2000)]

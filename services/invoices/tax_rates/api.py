@@ -4,14 +4,15 @@ from typing import Annotated, Literal
 
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
-from shared.http.server import Call, Route
 
 from services.invoices.patching import given
 from services.invoices.tax_rates import actions, store
 from services.invoices.tax_rates.errors import TaxRateArchived, TaxRateUnknown
 from services.invoices.tax_rates.model import TaxRate
 from shared.http.bodies import Body
+from shared.http.calls import Call
 from shared.http.pages import PageQuery, Where
+from shared.http.routes import Route
 from shared.ids import uuid7
 from shared.money import Rate
 
