@@ -1,0 +1,225 @@
+"""The OpenAPI 3.1 document, generated from the routes and structs that the code itself runs on."""
+
+import inspect
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from shared.errors import (
+    BadRequest,
+    Conflict,
+    FieldError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Refusal,
+    TooMany,
+    Unauthorized,
+    Unavailable,
+)
+from shared.http.bodies import Timezone
+from shared.http.routes import Route
+from shared.identity.scopes import ALL
+from shared.money import Bounded, Money, major
+
+COMMON = (BadRequest, Unauthorized, Forbidden, TooMany, Unavailable)
+REF = "#/components/schemas/{name}"
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """A refused request (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[FieldError] = []
+
+
+class PagePagination(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a page stands in its list."""
+
+    page: int
+    per_page: int
+    total: int
+    total_pages: int
+
+
+class CursorPagination(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to read on."""
+
+    start_cursor: str | None
+    end_cursor: str | None
+    has_next_page: bool
+    has_previous_page: bool
+
+
+def document(routes: Iterable[Route], *, version: str, server_url: str = "/") -> dict[str, Any]:
+    """The document of all public routes; internal ones and pages for people are not in it."""
+    shown = [route for route in routes if not route.internal]
+    kinds = _kinds(shown)
+    schemas, components = msgspec.json.schema_components(kinds, schema_hook=schema_hook, ref_template=REF)
+    by_kind = dict(zip(kinds, schemas, strict=True))
+    paths: dict[str, Any] = {}
+    for route in shown:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_kind)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "ARPilot",
+            "version": version,
+            "summary": "Accounts receivable: customers, invoices, payments, ledger, webhooks.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": server_url}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key, `ark_live_…` or `ark_test_…`."},
+                "oauth": {
+                    "type": "oauth2",
+                    "flows": {
+                        "clientCredentials": {"tokenUrl": "/oauth/token", "scopes": {scope: scope for scope in ALL}}
+                    },
+                },
+            },
+        },
+    }
+
+
+def schema_hook(kind: type) -> dict[str, Any]:
+    """JSON schema of the request types that msgspec does not know."""
+    if issubclass(kind, Money):
+        bounds = {"minimum": float(major(kind.MINIMUM)), "maximum": float(major(kind.MAXIMUM))}
+        return {"type": "number", "multipleOf": 0.01, **bounds}
+    if issubclass(kind, Bounded):
+        return {"type": "number", "minimum": float(kind.MINIMUM), "maximum": float(kind.MAXIMUM)}
+    if issubclass(kind, Timezone):
+        return {"type": "string", "examples": ["Europe/Berlin"], "description": "IANA time zone"}
+    raise NotImplementedError(kind)
+
+
+def _kinds(routes: Sequence[Route]) -> list[Any]:
+    named = [kind for route in routes for kind in (route.body, route.query, route.returns) if kind is not None]
+    return [Problem, PagePagination, CursorPagination, *dict.fromkeys(named)]
+
+
+def _operation(route: Route, by_kind: dict[Any, Any]) -> dict[str, Any]:
+    summary, description = _texts(route)
+    operation: dict[str, Any] = {
+        "operationId": route.handler.__name__,
+        "tags": [route.path.split("/")[2] if route.path.startswith("/v1/") else "other"],
+        "summary": summary,
+        "parameters": [*_path_parameters(route), *_query_parameters(route), *_headers(route)],
+        "responses": {str(route.status): _answer(route, by_kind), **_refusals(route, by_kind)},
+    }
+    if description:
+        operation["description"] = description
+    if route.scope is not None:
+        operation["security"] = [{"apiKey": []}, {"oauth": [route.scope]}]
+        operation["x-scope"] = route.scope
+    if route.body is not None:
+        content = {"application/json": {"schema": by_kind[route.body]}}
+        operation["requestBody"] = {"required": not route.body_optional, "content": content}
+    elif route.raw_body or route.stream:
+        operation["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
+    return operation
+
+
+def _texts(route: Route) -> tuple[str, str]:
+    text = inspect.getdoc(route.handler)
+    assert text, f"{route.handler.__name__} needs a docstring: it is its documentation"
+    summary, _, description = text.partition("\n\n")
+    return " ".join(summary.split()), description
+
+
+def _path_parameters(route: Route) -> list[dict[str, Any]]:
+    names = re.findall(r"{(\w+)(?::[^}]*)?}", route.path)
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", **_format(name)}} for name in names
+    ]
+
+
+def _format(name: str) -> dict[str, str]:
+    return {"format": "uuid"} if name.endswith("_id") else {}
+
+
+def _query_parameters(route: Route) -> list[dict[str, Any]]:
+    if route.query is None:
+        return []
+    (_,), components = msgspec.json.schema_components([route.query], schema_hook=schema_hook, ref_template=REF)
+    schema = components[route.query.__name__]
+    required = schema.get("required", ())
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": _bare(part), **_style(part)}
+        for name, part in schema["properties"].items()
+    ]
+
+
+def _bare(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter that may be absent is not one that may be null."""
+    parts = [part for part in schema.get("anyOf", ()) if part.get("type") != "null"]
+    return parts[0] if len(parts) == 1 else {name: value for name, value in schema.items() if name != "default"}
+
+
+def _style(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"style": "form", "explode": False} if _bare(schema).get("type") == "array" else {}
+
+
+def _headers(route: Route) -> list[dict[str, Any]]:
+    headers = []
+    if route.method == "POST" and route.scope is not None:
+        text = "Repeating the request with the same key gives the first answer again, for 24 hours."
+        headers.append(_header("Idempotency-Key", {"type": "string", "minLength": 1, "maxLength": 255}, text))
+    if route.method in ("PATCH", "PUT", "DELETE") and "{" in route.path:
+        text = "Refuse the change (412) unless the object still has this ETag."
+        headers.append(_header("If-Match", {"type": "string"}, text))
+    return headers
+
+
+def _header(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": False, "schema": schema, "description": description}
+
+
+def _answer(route: Route, by_kind: dict[Any, Any]) -> dict[str, Any]:
+    if route.content_type != "application/json":
+        return {"description": "The document", "content": {route.content_type: {}}}
+    data = by_kind.get(route.returns, {}) if route.returns is not None else {}
+    properties: dict[str, Any] = {"data": {"type": "array", "items": data} if route.many else data}
+    required = ["data"]
+    if route.many:
+        properties["pagination"] = {"anyOf": [by_kind[PagePagination], by_kind[CursorPagination]]}
+        required.append("pagination")
+    if route.method == "DELETE":
+        properties, required = {"success": {"const": True}, "data": data}, ["success"]
+    schema = {"type": "object", "properties": properties, "required": required}
+    if route.path == "/oauth/token":
+        schema = data
+    return {"description": "The answer", "content": {"application/json": {"schema": schema}}}
+
+
+def _refusals(route: Route, by_kind: dict[Any, Any]) -> dict[str, Any]:
+    found: list[type[Refusal]] = [*(COMMON if route.scope else (BadRequest, Unavailable)), *route.refuses]
+    if "_id}" in route.path:
+        found.append(NotFound)
+    if route.body is not None:
+        found.append(Invalid)
+    if route.method == "POST":
+        found += [Conflict, Invalid]
+    answers: dict[str, Any] = {}
+    for kind in found:
+        sentence = f"`{kind.code}`: {' '.join((kind.__doc__ or '').split())}"
+        answer = answers.setdefault(str(kind.status), {"description": "", "content": _problem_content(by_kind)})
+        if sentence not in answer["description"]:
+            answer["description"] = f"{answer['description']}\n\n{sentence}".strip()
+    return answers
+
+
+def _problem_content(by_kind: dict[Any, Any]) -> dict[str, Any]:
+    return {"application/problem+json": {"schema": by_kind[Problem]}}
+
