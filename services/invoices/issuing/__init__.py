@@ -1,0 +1,1 @@
+"""Making invoices, issuing, changing and ending them."""

@@ -1,0 +1,1 @@
+"""What is due on an invoice, and the status that follows from it."""

@@ -1,0 +1,1 @@
+"""Tax rates and what they come to."""

@@ -1,0 +1,1 @@
+"""Reading invoices: one, and lists of them."""
