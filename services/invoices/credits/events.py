@@ -64,7 +64,7 @@ class CreditNote(msgspec.Struct, frozen=True, kw_only=True):
 
 CREDIT_NOTE_CREATED = EventType("credit_note.created", CreditNote, "A credit note was made against an invoice.")
 
-ALL = (CREDIT_NOTE_CREATED,)
+EVENTS = (CREDIT_NOTE_CREATED,)
 
 
 def created(tenant_id: UUID, note: CreditNote) -> NewEvent:

@@ -31,17 +31,21 @@ class ScheduleTooLate(Invalid, code="schedule_too_late"):
     """The last instalment would fall due after the year 9999."""
 
 
+class InvoiceTwice(Invalid, code="invoice_twice"):
+    """Invoice {invoice_id} is named twice."""
+
+
 class InvoiceInPlan(Conflict, code="invoice_in_payment_plan"):
     """Invoice {invoice_id} is in an active payment plan already."""
 
 
-class NothingDue(Conflict, code="nothing_due"):
+class NothingToPlan(Conflict, code="nothing_due"):
     """Nothing is due on invoice {invoice_id}."""
 
 
 class SeveralCustomers(Invalid, code="several_customers"):
-    """All invoices of a payment plan belong to one customer."""
+    """All invoices of a payment plan belong to one customer; {invoice_id} belongs to another."""
 
 
 class SeveralCurrencies(Invalid, code="several_currencies"):
-    """All invoices of a payment plan are in one currency."""
+    """All invoices of a payment plan are in one currency; {invoice_id} is in {currency}."""

@@ -8,7 +8,18 @@ from itertools import accumulate
 import msgspec
 from dateutil.relativedelta import relativedelta
 
-from services.invoices.plans.errors import InstalmentsDoNotSum, ScheduleTooLate, TooManyInstalments
+from services.invoices.plans.errors import (
+    InstalmentsDoNotSum,
+    InvoiceInPlan,
+    NothingToPlan,
+    ScheduleAmbiguous,
+    ScheduleMissing,
+    ScheduleTooLate,
+    SeveralCurrencies,
+    SeveralCustomers,
+    TooManyInstalments,
+)
+from services.invoices.settlement.model import Receivable
 from shared.money import major, spread
 
 
@@ -96,3 +107,42 @@ def paid_per_instalment(instalments: Sequence[Instalment], *, paid_cents: int) -
         min(max(paid_cents - earlier, 0), instalment.amount_cents)
         for earlier, instalment in zip(before, instalments, strict=True)
     ]
+
+
+def refuse_unplannable(invoices: Sequence[Receivable]) -> None:
+    """Only open invoices of one customer, in one currency and in no other plan, make a plan."""
+    first = invoices[0]
+    for i, invoice in enumerate(invoices):
+        field = f"invoice_ids[{i}]"
+        if not invoice.is_open:
+            raise NothingToPlan(invoice_id=invoice.id, field=field)
+        if invoice.in_plan:
+            raise InvoiceInPlan(invoice_id=invoice.id, field=field)
+        if invoice.customer_id != first.customer_id:
+            raise SeveralCustomers(invoice_id=invoice.id, field=field)
+        if invoice.currency != first.currency:
+            raise SeveralCurrencies(invoice_id=invoice.id, currency=invoice.currency, field=field)
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    """How a plan is to be paid: the caller's own instalments, or how many, how far apart and from when."""
+
+    instalments: tuple[Instalment, ...] | None = None
+    count: int | None = None
+    frequency: Frequency | None = None
+    start_date: date | None = None
+
+    def of(self, due_cents: int) -> tuple[Instalment, ...]:
+        """The instalments of what is due."""
+        regular = (self.count, self.frequency, self.start_date)
+        if self.instalments is not None:
+            if any(part is not None for part in regular):
+                raise ScheduleAmbiguous(field="instalments")
+            return given(self.instalments, due_cents=due_cents)
+        if self.count is None or self.frequency is None or self.start_date is None:
+            raise ScheduleMissing(field=self._first_missing())
+        return scheduled(due_cents, count=self.count, frequency=self.frequency, start=self.start_date)
+
+    def _first_missing(self) -> str:
+        names = [name for name in ("count", "frequency", "start_date") if getattr(self, name) is None]
+        return "instalments" if len(names) == 3 else names[0]

@@ -1,0 +1,19 @@
+"""The clock of payment plans: instalments become late when their tenant's day ends."""
+
+from services.invoices.plans import actions, store
+from services.invoices.settlement import actions as settlement
+from shared.app import Job, Runtime
+from shared.clock import now
+
+
+async def review_plans(runtime: Runtime) -> None:
+    """End the plans that are completed or defaulted; after downtime it catches up."""
+    async with runtime.database.connection() as conn:
+        plans = await store.to_review(conn, now=now())
+    for tenant_id, plan_id in plans:
+        async with runtime.database.transaction() as conn:
+            moment = await settlement.moment(conn, tenant_id, now())
+            await actions.review(conn, tenant_id, plan_id, moment=moment)
+
+
+JOBS = (Job("review_plans", every_seconds=60, run=review_plans),)
