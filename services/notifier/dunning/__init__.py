@@ -1,0 +1,1 @@
+"""Reminders by the calendar: schedules, and the clock that follows them."""

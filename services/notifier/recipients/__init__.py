@@ -1,0 +1,1 @@
+"""Copies of what other services own: customers with their contacts, invoices, payment plans."""

@@ -1,0 +1,1 @@
+"""How a tenant's mails go out: sender, limit, business hours."""

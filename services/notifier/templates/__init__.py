@@ -1,0 +1,1 @@
+"""Email templates: the system set, the tenants' own, and the small language they are written in."""
