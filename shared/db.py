@@ -3,15 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import asyncpg
 import stamina
 from asyncpg.pool import PoolConnectionProxy
 
+from shared.config import WrongSetting
 from shared.errors import Unavailable
 from shared.metrics import POOL_WAIT_SECONDS
 
-Conn = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+if TYPE_CHECKING:
+    Conn = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    _Session = asyncpg.Connection[asyncpg.Record]
+else:  # asyncpg's classes take no type arguments at run time
+    Conn = asyncpg.Connection | PoolConnectionProxy
+    _Session = asyncpg.Connection
 """A connection, inside its caller's transaction where it writes."""
 
 ACQUIRE_TIMEOUT_SECONDS = 5.0
@@ -43,7 +50,7 @@ class DatabaseBusy(Unavailable, code="database_busy"):
     """The database has no room or no time for this now; try again shortly."""
 
 
-class _Connection(asyncpg.Connection[asyncpg.Record]):
+class _Connection(_Session):
     """A connection whose sessions keep no state, so that giving it back costs no round trip."""
 
     def get_reset_query(self) -> str:
@@ -81,7 +88,7 @@ class Database:
         for wake in self.on_commit:
             wake()
 
-    async def _acquire(self) -> PoolConnectionProxy[asyncpg.Record]:
+    async def _acquire(self) -> "PoolConnectionProxy[asyncpg.Record]":
         try:
             return await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS)
         except (TimeoutError, *LOST) as error:
@@ -119,3 +126,11 @@ async def connect(
                 dsn, min_size=1, max_size=pool_size, connection_class=_Connection, server_settings=settings, timeout=10
             )
     return Database(pool, service)
+
+
+async def connect_once(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """One connection as the owner, for an operator's command; raises WrongSetting when the server is away."""
+    try:
+        return await asyncpg.connect(dsn, timeout=10, server_settings={"application_name": "arpilot-command"})
+    except (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError, *LOST) as error:
+        raise WrongSetting(f"ARPILOT_DATABASE_URL names a database that does not let us in: {error}.") from error

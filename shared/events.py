@@ -22,8 +22,12 @@ MAX_EVENT_BYTES = 8 * 1024 * 1024
 _json = msgspec.json.Encoder(decimal_format="number")
 
 
-class EventTooLarge(ValueError):  # noqa: N818 - a finding, named as one
+class EventTooLarge(ValueError):
     """An event does not fit into a message of the bus."""
+
+
+class NotAnEvent(ValueError):
+    """A message of the bus is not a CloudEvent of ours."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -109,8 +113,11 @@ _decoder = msgspec.json.Decoder(Event)
 
 
 def decode(body: bytes | str) -> Event:
-    """Read an envelope; raises msgspec.DecodeError for what is not one."""
-    return _decoder.decode(body)
+    """Read an envelope; raises NotAnEvent."""
+    try:
+        return _decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise NotAnEvent(str(error)) from None
 
 
 def service_of(data: type) -> str:

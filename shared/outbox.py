@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from shared import tracing
 from shared.clock import now
 from shared.db import Conn
 from shared.events import NewEvent
 from shared.ids import uuid7
-from shared.trace import current_traceparent
 
 
 class Row(NamedTuple):
@@ -35,7 +35,7 @@ async def put(conn: Conn, *events: NewEvent) -> None:
 
 def row(event: NewEvent, *, at: datetime | None = None) -> Row:
     """The row of one event, with its id, its time and the trace that it belongs to."""
-    sealed = event.seal(id=uuid7(), time=at or now(), traceparent=current_traceparent())
+    sealed = event.seal(id=uuid7(), time=at or now(), traceparent=tracing.current.get())
     return Row(sealed.tenant_id, sealed.id, sealed.type, sealed.encode().decode())
 
 

@@ -1,0 +1,198 @@
+"""Consuming: each event has its effect once, in one transaction with the row that remembers its id.
+
+A batch is handled in one transaction. When that fails, its events are handled one by one, and tried again a few
+times; what then still fails is given up and handed to the bus, which keeps it among the dead letters.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import asyncpg
+import structlog
+from prometheus_client import Counter, Histogram
+
+from shared import events, tracing
+from shared.clock import now
+from shared.db import CONTENDED, EXHAUSTED, LOST, Conn, Database, DatabaseAway, DatabaseBusy
+from shared.events import Event
+from shared.retry import pauses
+
+log = structlog.get_logger(__name__)
+
+BATCH_EVENTS = 200
+"""Most events in one transaction: above, the gain is small and the locks last longer."""
+
+ATTEMPTS = 4
+ROUND_PAUSE_SECONDS = 0.1
+BUSY_ATTEMPTS = 60
+"""How often an event is tried again when the server has no room or time for it: about four minutes."""
+
+HANDLE_SECONDS = 60.0
+REASON_CHARACTERS = 1000
+
+AWAY = (DatabaseAway, ConnectionError, *(kind for kind in LOST if kind is not OSError))
+"""Nothing can be handled now, so no event is to blame. (A plain OSError may be a handler's own.)"""
+BUSY = (DatabaseBusy, *CONTENDED, *EXHAUSTED)
+
+CONSUMED = Counter("arpilot_events_consumed_total", "Events handled or given up", ("service", "outcome"))
+LAG_SECONDS = Histogram(
+    "arpilot_events_lag_seconds",
+    "From the change to the end of its handling in another service",
+    ("service",),
+    buckets=(0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600),
+)
+
+RECORD = "insert into inbox (event_id) select unnest($1::uuid[]) on conflict do nothing returning event_id"
+FORGET = """
+    delete from inbox where ctid = any(array(
+        select ctid from inbox where received_at < now() - make_interval(days => $1) limit 10000))
+"""
+RETENTION_DAYS = 30
+
+Handler = Callable[[Conn, Any], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """Which types a handler takes: a name, `invoice.*`, `*`, or several of these.
+
+    The handler runs inside the transaction that the bus opened, with one event; with `batch`, with a sequence of
+    all its new events at once, after the handlers of single events.
+    """
+
+    types: str | Sequence[str]
+    handler: Handler
+    batch: bool = False
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        return (self.types,) if isinstance(self.types, str) else tuple(self.types)
+
+    def takes(self, event: Event) -> bool:
+        return any(events.matches(pattern, event.type) for pattern in self.patterns)
+
+
+class Failure(NamedTuple):
+    """An event that was given up, and why."""
+
+    event: Event
+    reason: str
+    attempts: int
+
+
+class Consumer:
+    """One service's table of subscriptions over its database."""
+
+    def __init__(self, service: str, database: Database, subscriptions: Iterable[Subscription]) -> None:
+        self.service = service
+        self.database = database
+        self._subscriptions = tuple(subscriptions)
+        self.patterns = tuple(dict.fromkeys(name for each in self._subscriptions for name in each.patterns))
+
+    async def consume(self, batch: Sequence[Event]) -> list[Failure]:
+        """Handle the events that are new; returns, once each is settled, those that were given up."""
+        unique = list({event.id: event for event in batch if self._wants(event)}.values())
+        if not unique:
+            return []
+        error = await self._attempt(unique)
+        failures = [] if error is None else await self._one_by_one(unique)
+        self._measure(unique, failures)
+        return failures
+
+    def _wants(self, event: Event) -> bool:
+        """Whether anybody here handles it: a queue may be bound to a type that an older version handled."""
+        return any(subscription.takes(event) for subscription in self._subscriptions)
+
+    async def _one_by_one(self, pending: list[Event]) -> list[Failure]:
+        """Let no event suffer from its neighbours, and none wait for long behind those that fail."""
+        for _ in range(ATTEMPTS - 1):
+            pending = await self._round(pending)
+            if not pending:
+                return []
+            await asyncio.sleep(ROUND_PAUSE_SECONDS)
+        return await self._last_round(pending)
+
+    async def _round(self, pending: list[Event]) -> list[Event]:
+        """Try each event; returns those that failed, and those behind them about the same object, in order."""
+        again: list[Event] = []
+        waiting: set[UUID] = set()
+        for event in pending:
+            if event.subject in waiting or await self._attempt([event]):
+                waiting.add(event.subject)
+                again.append(event)
+        return again
+
+    async def _last_round(self, pending: list[Event]) -> list[Failure]:
+        failures = []
+        for event in pending:
+            if error := await self._attempt([event]):
+                log.error("an event was given up", event_id=str(event.id), type=event.type, exc_info=error)
+                failures.append(Failure(event, reason_of(error), ATTEMPTS))
+        return failures
+
+    async def _attempt(self, batch: list[Event]) -> Exception | None:
+        """What a handler failed with, or None. What the database is to blame for is repeated here."""
+        busy = 0
+        for seconds in pauses():
+            try:
+                await self._handle(batch)
+            except asyncpg.DataError as error:  # an InterfaceError by descent, but the handler's fault
+                return error
+            except AWAY as error:
+                log.warning("events wait for the database", service=self.service, reason=reason_of(error))
+            except BUSY as error:
+                busy += 1
+                if busy >= BUSY_ATTEMPTS or len(batch) > 1:
+                    return error
+            except Exception as error:  # noqa: BLE001 - a handler's bug must not stop the consumer
+                return error
+            else:
+                return None
+            await asyncio.sleep(seconds)
+        raise AssertionError("pauses are endless")
+
+    async def _handle(self, batch: list[Event]) -> None:
+        async with asyncio.timeout(HANDLE_SECONDS), self.database.transaction() as conn:
+            new = await _record(conn, batch)
+            await self._dispatch(conn, [event for event in batch if event.id in new])
+        CONSUMED.labels(self.service, "handled").inc(len(new))
+        CONSUMED.labels(self.service, "duplicate").inc(len(batch) - len(new))
+
+    async def _dispatch(self, conn: Conn, batch: list[Event]) -> None:
+        singles = [subscription for subscription in self._subscriptions if not subscription.batch]
+        for event in batch:
+            tracing.begin(event.traceparent)
+            for subscription in singles:
+                if subscription.takes(event):
+                    await subscription.handler(conn, event)
+        for subscription in self._subscriptions:
+            if subscription.batch and (taken := [event for event in batch if subscription.takes(event)]):
+                await subscription.handler(conn, taken)
+
+    def _measure(self, batch: list[Event], failures: list[Failure]) -> None:
+        CONSUMED.labels(self.service, "dead").inc(len(failures))
+        at = now()
+        lag = LAG_SECONDS.labels(self.service)
+        for event in batch:
+            lag.observe(max(0.0, (at - event.time).total_seconds()))
+
+
+async def forget(database: Database) -> None:
+    """Remove what was received longer ago than any broker or dead letter is expected to bring an event again."""
+    async with database.connection() as conn:
+        while await conn.execute(FORGET, RETENTION_DAYS) != "DELETE 0":
+            continue
+
+
+def reason_of(error: BaseException) -> str:
+    """What an operator reads about a failure, in one line of bounded length."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:REASON_CHARACTERS]
+
+
+async def _record(conn: Conn, batch: list[Event]) -> set[UUID]:
+    """Remember the ids; returns those that are new. Sorted, so that two replicas cannot lock each other out."""
+    rows = await conn.fetch(RECORD, sorted(event.id for event in batch))
+    return {row["event_id"] for row in rows}
