@@ -1,7 +1,9 @@
 """Wiring: what a service consists of, and how one or several of them run in one process."""
 
 import asyncio
+import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -11,9 +13,10 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from shared import bus as buses
 from shared import db, migrate
-from shared.bus import Bus, connect_bus
-from shared.config import ServiceConfig, Settings, load
+from shared.bus import Bus
+from shared.config import ServiceConfig, Settings, WrongSetting, load
 from shared.db import Database
 from shared.events import EventType
 from shared.http import documents, health
@@ -23,8 +26,9 @@ from shared.http.routes import Route
 from shared.http.server import Server
 from shared.identity import oauth
 from shared.identity.callers import Callers
-from shared.inbox import Subscription
+from shared.inbox import Consumer, Subscription
 from shared.jobs import Job, run_jobs
+from shared.relay import Relay
 
 log = structlog.get_logger("app")
 T = TypeVar("T")
@@ -100,8 +104,9 @@ async def running(
 ) -> AsyncIterator[Running]:
     """Run services in this process until the block ends; then finish what is in flight and close everything."""
     async with AsyncExitStack() as stack:
-        bus = await stack.enter_async_context(connect_bus(settings.bus_url))
-        site = await _bind(settings)
+        bus = buses.connect(settings.bus_url)
+        stack.push_async_callback(bus.close)
+        site = _bind(settings)
         stack.push_async_callback(site.close)
         runtimes = {service.name: await _open(stack, service, settings, site.port, environ) for service in services}
         server = Server(
@@ -112,12 +117,17 @@ async def running(
         process = Running(runtimes, site.port, bus)
         _add_routes(server, process)
         runner = web.AppRunner(
-            server.app, access_log=None, handle_signals=False, shutdown_timeout=settings.shutdown_seconds,
-            max_line_size=8190, max_field_size=16380,
+            server.app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=settings.shutdown_seconds,
+            max_line_size=8190,
+            max_field_size=16380,
         )
         await runner.setup()
-        for runtime in runtimes.values():
-            await stack.enter_async_context(_background(runtime, bus))
+        consumers = [_consumer(runtime, bus) for runtime in runtimes.values()]
+        for runtime, consumer in zip(runtimes.values(), consumers, strict=True):
+            await stack.enter_async_context(_background(runtime, consumer, bus))
         stack.push_async_callback(runner.cleanup)
         await site.start(runner)
         try:
@@ -152,7 +162,9 @@ async def _open(
     stack: AsyncExitStack, service: Service, settings: Settings, port: int, environ: Mapping[str, str] | None
 ) -> Runtime:
     config = load(service.config, f"ARPILOT_{service.name.upper()}_", environ)
-    dsn, role = (config.database_url, None) if config.database_url else (settings.database_url, migrate.role_of(service.name))
+    dsn, role = (
+        (config.database_url, None) if config.database_url else (settings.database_url, migrate.role_of(service.name))
+    )
     assert dsn, "checked when the settings were read"
     database = await db.connect(
         dsn,
@@ -196,21 +208,30 @@ def _add_routes(server: Server, process: Running) -> None:
     documents.add(server.app, [runtime.service for runtime in runtimes])
 
 
+def _consumer(runtime: Runtime, bus: Bus) -> Consumer:
+    consumer = Consumer(runtime.name, runtime.database, runtime.service.subscriptions)
+    if consumer.patterns:
+        bus.subscribe(consumer)
+    return consumer
+
+
 @asynccontextmanager
-async def _background(runtime: Runtime, bus: Bus) -> AsyncIterator[None]:
-    """Consumer, relay, jobs and workers of one service; they stop in the opposite order."""
+async def _background(runtime: Runtime, consumer: Consumer, bus: Bus) -> AsyncIterator[None]:
+    """Relay, consumer, jobs and workers of one service."""
     stopping = asyncio.Event()
-    async with bus.attach(runtime.name, runtime.database, runtime.service.subscriptions):
-        tasks = [asyncio.create_task(worker(runtime, stopping)) for worker in runtime.service.workers]
-        tasks.append(asyncio.create_task(run_jobs(runtime, runtime.service.jobs, stopping)))
-        try:
-            yield
-        finally:
-            stopping.set()
-            await _finish(tasks, runtime.settings.shutdown_seconds)
+    work = [Relay(runtime.name, runtime.database, bus).run(stopping), run_jobs(runtime, runtime.service.jobs, stopping)]
+    if consumer.patterns:
+        work.append(bus.consume(consumer, stopping))
+    tasks = [asyncio.create_task(one) for one in work]
+    tasks += [asyncio.ensure_future(worker(runtime, stopping)) for worker in runtime.service.workers]
+    try:
+        yield
+    finally:
+        stopping.set()
+        await _finish(tasks, runtime.settings.shutdown_seconds)
 
 
-async def _finish(tasks: "list[asyncio.Task[None]]", seconds: float) -> None:
+async def _finish(tasks: "Sequence[asyncio.Future[None]]", seconds: float) -> None:
     _, late = await asyncio.wait(tasks, timeout=seconds)
     for task in late:
         task.cancel()
@@ -219,12 +240,26 @@ async def _finish(tasks: "list[asyncio.Task[None]]", seconds: float) -> None:
             log.error("a worker failed", exc_info=result)
 
 
+def _bind(settings: Settings) -> "_Site":
+    listening = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        reason = os.strerror(error.errno or 0).lower()
+        raise WrongSetting(
+            f"ARPILOT_PORT: cannot listen on {settings.host}:{settings.port}, {reason}; set another one."
+        ) from error
+    return _Site(listening)
+
+
 class _Site:
     """The listening socket: bound early, so that a taken port stops the start, used once everything is ready."""
 
-    def __init__(self, socket: Any) -> None:
-        self._socket = socket
-        self.port: int = socket.getsockname()[1]
+    def __init__(self, listening: socket.socket) -> None:
+        self._socket = listening
+        self.port: int = listening.getsockname()[1]
 
     async def start(self, runner: web.AppRunner) -> None:
         await web.SockSite(runner, self._socket, backlog=1024).start()

@@ -2,7 +2,8 @@
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
@@ -19,12 +20,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Meta(description="PostgreSQL as the owner of the schemas: for `migrate`, `tenant`, `key`; and for `run all`"),
     ] = None
-    bus_url: Annotated[str, Meta(description="RabbitMQ (`amqp://user:password@host/vhost`) or `local:`, the bus in the process")]
+    bus_url: Annotated[
+        str, Meta(description="RabbitMQ (`amqp://user:password@host/vhost`) or `local:`, the bus in the process")
+    ]
     host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="port to listen on; 0 takes any free one")] = 8080
-    public_url: Annotated[str | None, Meta(description="origin that clients and customers see, for links in mails")] = None
-    data_dir: Annotated[str, Meta(description="directory for what `run all` keeps: database, mails, documents")] = ".arpilot"
-    secret_key: Annotated[str, Meta(min_length=32, description="signs access tokens, internal tokens and links; at least 32 characters")]
+    public_url: Annotated[str | None, Meta(description="origin that clients and customers see, for links in mails")] = (
+        None
+    )
+    data_dir: Annotated[str, Meta(description="directory for what `run all` keeps: database, mails, documents")] = (
+        ".arpilot"
+    )
+    secret_key: Annotated[
+        str, Meta(min_length=32, description="signs access tokens, internal tokens and links; at least 32 characters")
+    ]
     encryption_keys: Annotated[
         str,
         Meta(
@@ -32,9 +41,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="`id:base64 of 32 bytes`, comma-separated; the first encrypts, all decrypt",
         ),
     ]
-    blobs_url: Annotated[str | None, Meta(description="where documents are kept: a directory, or `s3://bucket/prefix`")] = None
+    blobs_url: Annotated[
+        str | None, Meta(description="where documents are kept: a directory, or `s3://bucket/prefix`")
+    ] = None
     log_format: Annotated[Literal["json", "console"], Meta(description="how log lines look")] = "json"
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="the least that is logged")] = "info"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="the least that is logged")] = (
+        "info"
+    )
     rate_limit_pro: Annotated[int, Meta(ge=1, description="requests per second and key, tier pro")] = 100
     rate_limit_enterprise: Annotated[int, Meta(ge=1, description="requests per second and key, tier enterprise")] = 1000
     max_requests: Annotated[int, Meta(ge=1, description="requests worked on at once; more are answered 503")] = 512
@@ -42,7 +55,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drain_seconds: Annotated[
         float, Meta(ge=0, description="how long a stop goes on answering after it says that it is not ready")
     ] = 0.0
-    otlp_endpoint: Annotated[str | None, Meta(description="OpenTelemetry collector (OTLP over HTTP); none: no traces are sent")] = None
+    otlp_endpoint: Annotated[
+        str | None, Meta(description="OpenTelemetry collector (OTLP over HTTP); none: no traces are sent")
+    ] = None
 
 
 class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +65,9 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     database_url: Annotated[str | None, Meta(description="PostgreSQL as the service's own role")] = None
     pool_size: Annotated[int, Meta(ge=1, le=200, description="most database connections of one process")] = 10
-    statement_timeout_seconds: Annotated[float, Meta(gt=0, description="longest that one SQL statement may take")] = 30.0
+    statement_timeout_seconds: Annotated[float, Meta(gt=0, description="longest that one SQL statement may take")] = (
+        30.0
+    )
 
 
 class WrongSetting(Exception):
@@ -107,3 +124,25 @@ def misspelt(known: Iterable[str], environ: Mapping[str, str] | None = None) -> 
             near = difflib.get_close_matches(variable, names, n=1, cutoff=0.9)
             found += [f"{variable} is not a setting; did you mean {near[0]}?"] if near else []
     return found
+
+
+SECRETS = ("secret", "encryption", "password", "key", "token")
+
+
+def show(kind: type[msgspec.Struct], prefix: str, environ: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Variable, value and description of each setting; of secrets only that they are set."""
+    descriptions = describe(kind)
+    for field in msgspec.structs.fields(kind):
+        variable = prefix + field.name.upper()
+        text = _read(variable, environ)
+        if text is None:
+            value = "(not set)" if field.required else f"{field.default} (default)"
+        else:
+            value = _hidden(field.name, text)
+        yield variable, value, descriptions[field.name]
+
+
+def _hidden(name: str, value: str) -> str:
+    if any(word in name for word in SECRETS):
+        return "(set)"
+    return re.sub(r"(://[^:/@]*:)[^@/]*@", r"\1…@", value)

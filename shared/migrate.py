@@ -15,6 +15,7 @@ import yoyo
 from psycopg import sql
 
 from shared.config import WrongSetting
+from shared.db import Conn
 
 MECHANISMS = Path(__file__).parent / "migrations"
 IDENTITY = Path(__file__).parent / "identity" / "migrations"
@@ -104,14 +105,14 @@ def _yoyo_uri(dsn: str, schema: str) -> str:
     return urlunsplit(parts._replace(scheme="postgresql+psycopg", query=urlencode(query, quote_via=quote)))
 
 
-async def require(conn: "asyncpg.Connection[asyncpg.Record]", service: str, folder: Path) -> None:
+async def require(conn: Conn, service: str, folder: Path) -> None:
     """Raise SchemaTooOld unless every migration that this code ships has been applied to the service's schema."""
     missing = await pending(conn, service, folder)
     if missing:
         raise SchemaTooOld(f"The schema {service} lacks {', '.join(missing)}: run `arpilot migrate` first.")
 
 
-async def pending(conn: "asyncpg.Connection[asyncpg.Record]", service: str, folder: Path) -> list[str]:
+async def pending(conn: Conn, service: str, folder: Path) -> list[str]:
     """The ids of the migrations that are shipped but not applied, in order."""
     needed = [path.stem for path in _files([IDENTITY] if service == "identity" else [MECHANISMS, folder])]
     try:

@@ -6,9 +6,9 @@ The fast path decodes in one pass. Only when that fails is the input walked fiel
 import functools
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from zoneinfo import available_timezones
 
 import msgspec
@@ -57,8 +57,8 @@ def dec_hook(kind: type, value: object) -> object:
 
 
 @functools.cache
-def _decoder(kind: Any) -> "msgspec.json.Decoder[Any]":
-    return msgspec.json.Decoder(kind, dec_hook=dec_hook, float_hook=Decimal)
+def _decoder(kind: Hashable) -> "msgspec.json.Decoder[Any]":
+    return msgspec.json.Decoder(cast("Any", kind), dec_hook=dec_hook, float_hook=Decimal)
 
 
 _untyped = msgspec.json.Decoder(float_hook=Decimal)
@@ -69,7 +69,7 @@ def decode_body(raw: bytes, kind: type[T]) -> T:
     if not raw:
         raise BodyMissing
     try:
-        body: T = _decoder(kind).decode(raw)
+        body: T = _decoder(cast("Hashable", kind)).decode(raw)
     except msgspec.ValidationError as error:
         raise InvalidFields(_mistakes(_parse(raw), kind, error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation) as error:

@@ -42,7 +42,20 @@ class Replay(Exception):
 class Call(Generic[B, Q]):
     """One request on its way through a handler."""
 
-    __slots__ = ("_answer", "_begun", "_caller", "attempt", "body", "committed", "now", "query", "raw", "request", "runtime", "service")
+    __slots__ = (
+        "_answer",
+        "_begun",
+        "_caller",
+        "attempt",
+        "body",
+        "committed",
+        "now",
+        "query",
+        "raw",
+        "request",
+        "runtime",
+        "service",
+    )
 
     def __init__(self, request: web.Request, runtime: "Runtime") -> None:
         self.request = request
@@ -154,4 +167,3 @@ class Call(Generic[B, Q]):
 def etag(version: int) -> str:
     """The strong ETag of an object's version."""
     return f'"{version}"'
-

@@ -35,7 +35,8 @@ def add(app: web.Application, services: "Sequence[Service]") -> None:
     def events() -> dict[str, Any]:
         from shared.asyncapi import document  # only who asks for the document pays for its making
 
-        return document([event for service in services for event in service.events])
+        made: dict[str, Any] = document([event for service in services for event in service.events])
+        return made
 
     app.router.add_get("/openapi.json", _fixed(lambda: encode(api()), JSON))
     app.router.add_get("/asyncapi.json", _fixed(lambda: encode(events()), JSON))

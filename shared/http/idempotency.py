@@ -76,7 +76,8 @@ async def begin(conn: Conn, made: Attempt) -> Answer | None:
 async def finish(conn: Conn, made: Attempt, answer: Answer) -> None:
     """Keep the answer, in the transaction that did the work."""
     await conn.execute(
-        "insert into idempotency_keys (tenant_id, route, key, fingerprint, status, body) values ($1, $2, $3, $4, $5, $6)"
+        "insert into idempotency_keys (tenant_id, route, key, fingerprint, status, body)"
+        " values ($1, $2, $3, $4, $5, $6)"
         " on conflict (tenant_id, route, key) do update set fingerprint = excluded.fingerprint,"
         " status = excluded.status, body = excluded.body, created_at = now()",
         made.caller.tenant_id,

@@ -80,7 +80,11 @@ def document(routes: Iterable[Route], *, version: str, server_url: str = "/") ->
         "components": {
             "schemas": components,
             "securitySchemes": {
-                "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key, `ark_live_…` or `ark_test_…`."},
+                "apiKey": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API key, `ark_live_…` or `ark_test_…`.",
+                },
                 "oauth": {
                     "type": "oauth2",
                     "flows": {
@@ -222,4 +226,3 @@ def _refusals(route: Route, by_kind: dict[Any, Any]) -> dict[str, Any]:
 
 def _problem_content(by_kind: dict[Any, Any]) -> dict[str, Any]:
     return {"application/problem+json": {"schema": by_kind[Problem]}}
-

@@ -148,7 +148,9 @@ class _Listing(msgspec.Struct):
             value, row_id = self._decode(cursor, "before" if backward else "after")
             arguments += [value, row_id]
             sign = ">" if order == "asc" else "<"
-            condition += f" and ({self.sort.expression}, {self.id_expression}) {sign} (${len(arguments) - 1}, ${len(arguments)})"
+            condition += (
+                f" and ({self.sort.expression}, {self.id_expression}) {sign} (${len(arguments) - 1}, ${len(arguments)})"
+            )
         arguments.append(size + 1)
         rows = await self._rows(condition, order, f"limit ${len(arguments)}", arguments)
         more, rows = len(rows) > size, rows[:size]
@@ -179,8 +181,11 @@ class _Listing(msgspec.Struct):
             packed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
             name, value, row_id = msgspec.msgpack.decode(packed, type=tuple[str, self.sort.kind, UUID])  # type: ignore[name-defined]  # the type is data here
         except (ValueError, binascii.Error, msgspec.DecodeError):
-            name = value = row_id = None
+            raise _foreign(parameter) from None
         if name != self.name:
-            message = "is not a cursor of this list in this order"
-            raise InvalidQuery([FieldError(field=parameter, message=message)])
+            raise _foreign(parameter)
         return value, row_id
+
+
+def _foreign(parameter: str) -> InvalidQuery:
+    return InvalidQuery([FieldError(field=parameter, message="is not a cursor of this list in this order")])

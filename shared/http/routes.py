@@ -45,12 +45,11 @@ class _Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Route(_Route, frozen=True):
-    """`Route("POST", "/v1/things", create_thing, scope="things:write", body=ThingCreate, returns=Thing, status=201)`."""
+    """`Route("POST", "/v1/things", create_thing, scope="things:write", body=ThingCreate, status=201)`."""
 
     method: str
     path: str
     handler: Handler
-
 
     def __post_init__(self) -> None:
         ways = (self.scope is not None, self.public, self.internal)

@@ -144,7 +144,9 @@ class Server:
             await _decode(call, route)
             response = await _handle(call, route)
         except Replay as replay:
-            response = web.Response(body=replay.answer.body, status=replay.answer.status, content_type="application/json")
+            response = web.Response(
+                body=replay.answer.body, status=replay.answer.status, content_type="application/json"
+            )
             response.headers["Idempotency-Replayed"] = "true"
         except web.HTTPException:
             raise
@@ -273,7 +275,7 @@ def _refusal(error: Exception) -> Refusal:
     if isinstance(error, LOST) and not isinstance(error, asyncpg.DataError):
         log.warning("database away", error=str(error))
         return DatabaseAway(retry_after_seconds=2)
-    log.exception("request failed", exc_info=error)
+    log.error("request failed", exc_info=error)
     return ServerError()
 
 

@@ -111,4 +111,3 @@ async def by_client(conn: Conn, client_id: str, secret: str | None = None) -> Ca
 def _caller(row: dict[str, object]) -> Caller:
     rights = scopes.expand(row.pop("scopes"))  # type: ignore[arg-type]  # text[]
     return Caller(**row, rights=rights)  # type: ignore[arg-type]  # columns named like the fields
-

@@ -1,0 +1,58 @@
+"""The sub-commands of `arpilot`, each loaded only when it is used, and what they share."""
+
+import importlib
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import click
+
+from shared.config import WrongSetting
+
+GROUPS = {
+    "demo": "bench.demo:demo",
+    "events": "shared.bus.commands:events_group",
+    "import": "services.payments.imports.command:import_file",
+    "key": "services.identity_commands:key",
+    "ledger": "services.invoices.ledger.command:ledger_group",
+    "oauth-client": "services.identity_commands:oauth_client",
+    "tenant": "services.identity_commands:tenant",
+    "webhooks": "services.webhooks.commands:webhooks_group",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose sub-commands are imported when they are asked for."""
+
+    def __init__(self, *args: object, lazy: Mapping[str, str], **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # click's own parameters, passed on
+        self._lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in order."""
+        return sorted([*super().list_commands(ctx), *self._lazy])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now if it has to be."""
+        if cmd_name not in self._lazy:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = self._lazy[cmd_name].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command), cmd_name
+        return command
+
+
+def owner_url(environ: Mapping[str, str]) -> str:
+    """The database as its owner; raises WrongSetting."""
+    url = environ.get("ARPILOT_DATABASE_URL", "")
+    if not url:
+        raise WrongSetting(
+            "ARPILOT_DATABASE_URL is not set: this command needs PostgreSQL as the owner of the schemas."
+        )
+    if urlsplit(url).scheme not in {"postgresql", "postgres"}:
+        raise WrongSetting("ARPILOT_DATABASE_URL is wrong: it must begin with postgresql://.")
+    return url
+
+
+def services_url(service: str, environ: Mapping[str, str]) -> str | None:
+    """The database as a service's own role, where it is set."""
+    return environ.get(f"ARPILOT_{service.upper()}_DATABASE_URL") or None
