@@ -1,6 +1,6 @@
 """What callers send to make and change invoices."""
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, ClassVar
 from uuid import UUID
@@ -176,11 +176,9 @@ class Send(Body, frozen=True, kw_only=True):
     """By which template, and when."""
 
     template_id: UUID
-    scheduled_date: Annotated[str, Meta(max_length=40)] | None = None
+    scheduled_date: Annotated[datetime, Meta(tz=True)] | None = None
     cc_self: bool = False
 
 
 class Nothing(Body, frozen=True, kw_only=True):
     """No fields; the body may be left out."""
-
-

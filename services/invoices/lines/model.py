@@ -172,7 +172,8 @@ def _share(lines: Sequence[Line], discount_cents: int) -> list[Line]:
 
 def _taxes(lines: Sequence[Line], terms: Terms) -> tuple[Tax, ...]:
     amounts = [Taxed(net_cents=line.taxed_cents, rates=line.rates(terms.rates)) for line in lines]
-    return tax.inline(amounts) if terms.tax_type == "inline" else tax.summary(amounts)
+    taxes = tax.inline if terms.tax_type == "inline" else tax.summary
+    return taxes(amounts, terms.rates)
 
 
 def _taxed(line: Line, terms: Terms) -> Line:

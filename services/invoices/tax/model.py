@@ -34,18 +34,18 @@ class Taxed(msgspec.Struct, frozen=True, kw_only=True):
     rates: tuple[TaxRate, ...]
 
 
-def summary(amounts: Sequence[Taxed]) -> tuple[Tax, ...]:
-    """For each rate: the amounts that bear it are summed first and rounded once."""
-    return tuple(_tax(rate, base, tax_on(base, rate.rate)) for rate, base in _bases(amounts).items())
+def summary(amounts: Sequence[Taxed], rates: Sequence[TaxRate] = ()) -> tuple[Tax, ...]:
+    """For each rate: the amounts that bear it are summed first and rounded once. `rates` are named in any case."""
+    return tuple(_tax(rate, base, tax_on(base, rate.rate)) for rate, base in _bases(amounts, rates).items())
 
 
-def inline(amounts: Sequence[Taxed]) -> tuple[Tax, ...]:
+def inline(amounts: Sequence[Taxed], rates: Sequence[TaxRate] = ()) -> tuple[Tax, ...]:
     """For each rate: every amount is taxed and rounded by itself, then they are summed."""
-    taxes: dict[TaxRate, int] = {}
+    taxes = dict.fromkeys(rates, 0)
     for amount in amounts:
         for rate in amount.rates:
             taxes[rate] = taxes.get(rate, 0) + tax_on(amount.net_cents, rate.rate)
-    return tuple(_tax(rate, base, taxes[rate]) for rate, base in _bases(amounts).items())
+    return tuple(_tax(rate, base, taxes[rate]) for rate, base in _bases(amounts, rates).items())
 
 
 def tax_on(net_cents: int, rate: Decimal) -> int:
@@ -53,8 +53,8 @@ def tax_on(net_cents: int, rate: Decimal) -> int:
     return round_half_up(major(net_cents) * rate)
 
 
-def _bases(amounts: Sequence[Taxed]) -> dict[TaxRate, int]:
-    bases: dict[TaxRate, int] = {}
+def _bases(amounts: Sequence[Taxed], rates: Sequence[TaxRate]) -> dict[TaxRate, int]:
+    bases = dict.fromkeys(rates, 0)
     for amount in amounts:
         for rate in amount.rates:
             bases[rate] = bases.get(rate, 0) + amount.net_cents
