@@ -13,7 +13,7 @@ from services.invoices.credits.store import NewNote
 from services.invoices.ledger import actions as ledger
 from services.invoices.ledger import model as entries
 from services.invoices.ledger.model import Movement
-from services.invoices.numbering import actions as numbering
+from services.invoices.numbering import store as numbering
 from services.invoices.settlement import actions as settlement
 from services.invoices.settlement.errors import InvoiceUnknown
 from services.invoices.settlement.model import Moment, Receivable
@@ -53,7 +53,7 @@ async def credit(
     note_id = uuid7()
     await ledger.post(conn, tenant_id, _entry(invoice, note_id, credited, moment), now=moment.now)
     await _settle(conn, invoice, applied_cents, moment)
-    number = await numbering.next_number(conn, tenant_id, kind="credit_note", prefix=PREFIX, year=moment.today.year)
+    number = await numbering.next_number(conn, tenant_id, "credit_note", prefix=PREFIX, year=moment.today.year)
     await store.insert(
         conn,
         tenant_id,

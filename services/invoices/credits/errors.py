@@ -51,7 +51,7 @@ class AllocationExceedsDue(Invalid, code="allocation_exceeds_due"):
     """Only {due} is due on invoice {invoice_id}."""
 
 
-class AllocatedTwice(Invalid, code="invoice_twice"):
+class AllocatedTwice(Invalid, code="invoice_allocated_twice"):
     """Invoice {invoice_id} is named twice."""
 
 

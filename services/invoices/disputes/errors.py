@@ -15,7 +15,7 @@ class DisputeResolved(Conflict, code="dispute_already_resolved"):
     """This dispute has been resolved already: it was {resolution}."""
 
 
-class NothingToDispute(Conflict, code="nothing_due"):
+class NothingToDispute(Conflict, code="nothing_to_dispute"):
     """Nothing is due on invoice {invoice_id}, so there is nothing to dispute."""
 
 

@@ -31,7 +31,7 @@ class ScheduleTooLate(Invalid, code="schedule_too_late"):
     """The last instalment would fall due after the year 9999."""
 
 
-class InvoiceTwice(Invalid, code="invoice_twice"):
+class InvoiceTwice(Invalid, code="invoice_planned_twice"):
     """Invoice {invoice_id} is named twice."""
 
 
@@ -39,7 +39,7 @@ class InvoiceInPlan(Conflict, code="invoice_in_payment_plan"):
     """Invoice {invoice_id} is in an active payment plan already."""
 
 
-class NothingToPlan(Conflict, code="nothing_due"):
+class NothingToPlan(Conflict, code="nothing_to_plan"):
     """Nothing is due on invoice {invoice_id}."""
 
 

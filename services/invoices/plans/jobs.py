@@ -2,8 +2,9 @@
 
 from services.invoices.plans import actions, store
 from services.invoices.settlement import actions as settlement
-from shared.app import Job, Runtime
+from shared.app import Runtime
 from shared.clock import now
+from shared.jobs import Job
 
 
 async def review_plans(runtime: Runtime) -> None:

@@ -6,14 +6,11 @@ from uuid import UUID
 
 import msgspec
 
+from services.invoices.chart.errors import AccountUnknown
 from services.invoices.products import store
-from services.invoices.products.errors import (
-    ProductAccountUnknown,
-    ProductArchived,
-    ProductTaxRateUnknown,
-    ProductUnknown,
-)
+from services.invoices.products.errors import ProductArchived, ProductUnknown
 from services.invoices.products.model import Product
+from services.invoices.tax_rates.errors import TaxRateUnknown
 from shared.db import Conn
 
 
@@ -77,6 +74,6 @@ async def _lock(conn: Conn, tenant_id: UUID, product_id: UUID) -> Product:
 
 async def _refuse_unknown(conn: Conn, tenant_id: UUID, product: Product) -> None:
     if product.account_id and not await store.has_account(conn, tenant_id, product.account_id):
-        raise ProductAccountUnknown(account_id=product.account_id, field="account_id")
+        raise AccountUnknown(account_id=product.account_id, field="account_id")
     if product.tax_rate_id and not await store.has_tax_rate(conn, tenant_id, product.tax_rate_id):
-        raise ProductTaxRateUnknown(tax_rate_id=product.tax_rate_id, field="tax_rate_id")
+        raise TaxRateUnknown(tax_rate_id=product.tax_rate_id, field="tax_rate_id")

@@ -6,15 +6,12 @@ from uuid import UUID
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
+from services.invoices.chart.errors import AccountUnknown
 from services.invoices.patching import given
 from services.invoices.products import actions, store
-from services.invoices.products.errors import (
-    ProductAccountUnknown,
-    ProductArchived,
-    ProductTaxRateUnknown,
-    ProductUnknown,
-)
+from services.invoices.products.errors import ProductArchived, ProductUnknown
 from services.invoices.products.model import Product
+from services.invoices.tax_rates.errors import TaxRateUnknown
 from shared.http.bodies import Body
 from shared.http.calls import Call
 from shared.http.pages import PageQuery, Where
@@ -110,7 +107,7 @@ async def delete_product(call: Call[None, None]) -> web.StreamResponse:
 
 
 UNKNOWN = (ProductUnknown,)
-NAMED_UNKNOWN = (ProductAccountUnknown, ProductTaxRateUnknown)
+NAMED_UNKNOWN = (AccountUnknown, TaxRateUnknown)
 CHANGING = (*UNKNOWN, *NAMED_UNKNOWN, ProductArchived)
 ONE = "/v1/products/{product_id}"
 

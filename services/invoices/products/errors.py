@@ -9,11 +9,3 @@ class ProductUnknown(NotFound, code="product_not_found"):
 
 class ProductArchived(Conflict, code="product_archived"):
     """This product is archived: it stands on invoices and cannot be changed any more."""
-
-
-class ProductAccountUnknown(NotFound, code="account_not_found"):
-    """There is no account {account_id}."""
-
-
-class ProductTaxRateUnknown(NotFound, code="tax_rate_not_found"):
-    """There is no tax rate {tax_rate_id}."""

@@ -1,0 +1,7 @@
+"""What a report can be refused for."""
+
+from shared.errors import NotFound
+
+
+class StatementCustomerUnknown(NotFound, code="customer_not_found"):
+    """There is no customer {customer_id}."""
