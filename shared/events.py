@@ -3,7 +3,7 @@
 import builtins
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -31,14 +31,14 @@ class NotAnEvent(ValueError):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One event as it travels: the CloudEvents attributes, and `data` still encoded."""
+    """One event as it travels: the attributes of a CloudEvent, and its data."""
 
     specversion: Literal["1.0"]
     id: UUID
     source: str
     type: str
     subject: UUID
-    time: datetime
+    time: Annotated[datetime, msgspec.Meta(tz=True)]
     tenant_id: UUID = msgspec.field(name="tenantid")
     sequence: int
     traceparent: str | None = None

@@ -83,6 +83,9 @@ class Relay:
                     if not stopping.is_set():
                         log.warning("events wait in the outbox", service=self._service, reason=reason_of(error))
                     await pause(next(waits), stopping)
+                except Exception:
+                    log.exception("the relay failed and begins again", service=self._service)
+                    await pause(next(waits), stopping)
         finally:
             self._database.on_commit.remove(self.wake)
 

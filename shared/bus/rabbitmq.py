@@ -142,6 +142,9 @@ class RabbitBus:
             except LOST as error:
                 log.warning("the queue was lost, making it again", service=consumer.service, reason=reason_of(error))
                 await pause(next(waits), stopping)
+            except Exception:
+                log.exception("consuming failed and begins again", service=consumer.service)
+                await pause(next(waits), stopping)
 
     async def close(self) -> None:
         await asyncio.gather(self._in.close(), self._out.close())
