@@ -12,7 +12,7 @@ from socket import socket
 from typing import Any
 
 import certifi
-import pycurl  # type: ignore[import-untyped]  # it has no py.typed
+import pycurl
 
 from services.webhooks.deliveries.model import Answer, NoAnswer, Result
 from services.webhooks.endpoints.addresses import why_not_public

@@ -1,4 +1,4 @@
-"""What becomes of a delivery after an attempt, how an endpoint's health develops, and who is served next.
+"""What becomes of a delivery after an attempt, and who is served next.
 
 Pure: time and chance are arguments.
 """
@@ -11,6 +11,8 @@ from http import HTTPStatus
 from uuid import UUID
 
 import msgspec
+
+from services.webhooks.endpoints.health import Health, failed, recovered
 
 SCHEDULE = (
     timedelta(seconds=5),
@@ -29,11 +31,6 @@ JITTER = 0.1
 LONGEST_WAIT = SCHEDULE[-1]
 PAUSE_WITHOUT_HINT = timedelta(seconds=30)
 """How long 429 without `Retry-After` pauses its endpoint."""
-
-BREAKER_FAILURES = 5
-FIRST_COOLDOWN_SECONDS = 30
-LONGEST_COOLDOWN_SECONDS = 600
-DISABLE_AFTER = timedelta(days=5)
 
 
 class Status(StrEnum):
@@ -146,83 +143,20 @@ def _asked_wait(result: Result) -> timedelta:
     return min(timedelta(seconds=min(result.retry_after_seconds, 10**6)), LONGEST_WAIT)
 
 
-# An endpoint's health: the circuit breaker, the pause, and how long nothing has worked
-
-
-class Circuit(StrEnum):
-    """Closed: deliveries flow. Open: none are tried. Half-open: one at a time, to see whether it is back."""
-
-    CLOSED = "closed"
-    OPEN = "open"
-    HALF_OPEN = "half_open"
-
-
-class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """How an endpoint has been doing."""
-
-    failures: int = 0
-    """In a row."""
-    failing_since: datetime | None = None
-    last_success_at: datetime | None = None
-    open_until: datetime | None = None
-    cooldown_seconds: int = 0
-    paused_until: datetime | None = None
-
-
-def circuit(health: Health, now: datetime) -> Circuit:
-    """The state of the breaker at an instant."""
-    if health.open_until is None:
-        return Circuit.CLOSED
-    return Circuit.OPEN if now < health.open_until else Circuit.HALF_OPEN
+# What an attempt says about its endpoint
 
 
 def after(health: Health, result: Result, now: datetime) -> Health:
-    """The health after one more attempt."""
-    return Health(last_success_at=now) if succeeded(result) else _after_failure(health, result, now)
-
-
-def _after_failure(health: Health, result: Result, now: datetime) -> Health:
-    failing = msgspec.structs.replace(
-        health,
-        failures=health.failures + 1,
-        failing_since=health.failing_since or now,
-        paused_until=_paused_until(result, now),
-    )
-    return _trip(failing, now) if _must_trip(failing, now) else failing
-
-
-def _must_trip(health: Health, now: datetime) -> bool:
-    """Failures still in flight when the breaker opened do not open it again."""
-    return health.failures >= BREAKER_FAILURES and circuit(health, now) is not Circuit.OPEN
-
-
-def _trip(health: Health, now: datetime) -> Health:
-    cooldown = min(max(health.cooldown_seconds * 2, FIRST_COOLDOWN_SECONDS), LONGEST_COOLDOWN_SECONDS)
-    return msgspec.structs.replace(health, open_until=now + timedelta(seconds=cooldown), cooldown_seconds=cooldown)
+    """The endpoint's health after one more attempt."""
+    if succeeded(result):
+        return recovered(now)
+    return failed(health, now, paused_until=_paused_until(result, now))
 
 
 def _paused_until(result: Result, now: datetime) -> datetime | None:
     if _status(result) != HTTPStatus.TOO_MANY_REQUESTS:
         return None
     return now + (_asked_wait(result) or PAUSE_WITHOUT_HINT)
-
-
-def must_disable(health: Health, now: datetime) -> bool:
-    """Not one success for five days of trying."""
-    return health.failing_since is not None and now - health.failing_since >= DISABLE_AFTER
-
-
-def room(health: Health, *, limit: int, in_flight: int, now: datetime) -> int:
-    """How many more deliveries an endpoint may have in flight; each failure in a row halves it, down to one."""
-    if health.paused_until is not None and now < health.paused_until:
-        return 0
-    match circuit(health, now):
-        case Circuit.OPEN:
-            return 0
-        case Circuit.HALF_OPEN:
-            return max(0, 1 - in_flight)
-        case Circuit.CLOSED:
-            return max(0, max(1, limit >> min(health.failures, 30)) - in_flight)
 
 
 # Who is served next

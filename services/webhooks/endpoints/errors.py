@@ -11,13 +11,9 @@ class UrlRefused(Invalid, code="webhook_url_refused"):
     """This URL cannot be a webhook: {reason}."""
 
 
-class UnknownEventType(Invalid, code="unknown_event_type"):
-    """There is no event type {event_type}; write a type such as `invoice.created`, a pattern `invoice.*`, or `*`."""
-
-
-class HeaderRefused(Invalid, code="webhook_header_refused"):
-    """The header {name} cannot be set: {reason}."""
-
-
 class WebhookDisabled(Conflict, code="webhook_disabled"):
     """This webhook is not active; set `is_active` to true first."""
+
+
+class TooManyWebhooks(Conflict, code="too_many_webhooks"):
+    """A tenant has at most {limit} webhooks."""

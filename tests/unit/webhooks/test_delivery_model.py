@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from services.webhooks.deliveries import model
 from services.webhooks.deliveries.model import (
     Answer,
-    Circuit,
     Delivered,
     GivenUp,
     Gone,
-    Health,
     Lane,
     NoAnswer,
     Retry,
     Want,
 )
+from services.webhooks.endpoints import health as breaker
+from services.webhooks.endpoints.health import Circuit, Health
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HANG = NoAnswer("timed out", 15_000)
@@ -97,11 +97,11 @@ def test_an_error_says_what_happened() -> None:
 
 def test_the_breaker_opens_after_five_failures_in_a_row_and_closes_on_a_success() -> None:
     health = fail(Health(), 4)
-    assert model.circuit(health, NOW) is Circuit.CLOSED
+    assert breaker.circuit(health, NOW) is Circuit.CLOSED
 
     health = fail(health, 1)
-    assert model.circuit(health, NOW) is Circuit.OPEN
-    assert model.circuit(health, NOW + timedelta(seconds=31)) is Circuit.HALF_OPEN
+    assert breaker.circuit(health, NOW) is Circuit.OPEN
+    assert breaker.circuit(health, NOW + timedelta(seconds=31)) is Circuit.HALF_OPEN
 
     assert model.after(health, answer(200), NOW) == Health(last_success_at=NOW)
 
@@ -125,15 +125,15 @@ def test_an_open_or_paused_endpoint_has_no_room_and_a_half_open_one_room_for_one
     broken = fail(Health(), 5)
     paused = model.after(Health(), answer(429, 60), NOW)
 
-    assert model.room(broken, limit=16, in_flight=0, now=NOW) == 0
-    assert model.room(broken, limit=16, in_flight=0, now=NOW + timedelta(seconds=30)) == 1
-    assert model.room(broken, limit=16, in_flight=1, now=NOW + timedelta(seconds=30)) == 0
-    assert model.room(paused, limit=16, in_flight=0, now=NOW + timedelta(seconds=59)) == 0
-    assert model.room(paused, limit=16, in_flight=0, now=NOW + timedelta(seconds=60)) == 8
+    assert breaker.room(broken, limit=16, in_flight=0, now=NOW) == 0
+    assert breaker.room(broken, limit=16, in_flight=0, now=NOW + timedelta(seconds=30)) == 1
+    assert breaker.room(broken, limit=16, in_flight=1, now=NOW + timedelta(seconds=30)) == 0
+    assert breaker.room(paused, limit=16, in_flight=0, now=NOW + timedelta(seconds=59)) == 0
+    assert breaker.room(paused, limit=16, in_flight=0, now=NOW + timedelta(seconds=60)) == 8
 
 
 def test_each_failure_in_a_row_halves_the_room_but_leaves_one() -> None:
-    rooms = [model.room(fail(Health(), n), limit=8, in_flight=0, now=NOW) for n in range(5)]
+    rooms = [breaker.room(fail(Health(), n), limit=8, in_flight=0, now=NOW) for n in range(5)]
 
     assert rooms == [8, 4, 2, 1, 1]
 
@@ -145,9 +145,11 @@ def test_429_without_a_hint_pauses_the_endpoint_for_half_a_minute() -> None:
 def test_five_days_without_a_success_disable_the_endpoint() -> None:
     health = fail(Health(), 1)
 
-    assert not model.must_disable(fail(health, 1, NOW + timedelta(days=4, hours=23)), NOW + timedelta(days=4, hours=23))
-    assert model.must_disable(fail(health, 1, NOW + timedelta(days=5)), NOW + timedelta(days=5))
-    assert not model.must_disable(model.after(health, answer(200), NOW), NOW + timedelta(days=9))
+    assert not breaker.must_disable(
+        fail(health, 1, NOW + timedelta(days=4, hours=23)), NOW + timedelta(days=4, hours=23)
+    )
+    assert breaker.must_disable(fail(health, 1, NOW + timedelta(days=5)), NOW + timedelta(days=5))
+    assert not breaker.must_disable(model.after(health, answer(200), NOW), NOW + timedelta(days=9))
 
 
 # fairness
