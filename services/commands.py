@@ -10,7 +10,7 @@ from shared.config import WrongSetting
 
 GROUPS = {
     "demo": "bench.demo:demo",
-    "events": "shared.bus.commands:events_group",
+    "events": "services.events_commands:events",
     "import": "services.payments.imports.command:import_file",
     "key": "services.identity_commands:key",
     "ledger": "services.invoices.ledger.command:ledger_group",

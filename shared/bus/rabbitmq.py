@@ -66,11 +66,8 @@ class Link:
     @asynccontextmanager
     async def channel(self, *, confirms: bool) -> AsyncIterator[AbstractChannel]:
         """A channel; waits for the broker for as long as it takes."""
-        connection = await self._connect()
-        channel = connection.channel(publisher_confirms=confirms, on_return_raises=True)
+        channel = await self._open(confirms=confirms)
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await channel.initialize()
             yield channel
         finally:
             await _close(channel)
@@ -78,6 +75,17 @@ class Link:
     async def close(self) -> None:
         if self._connection is not None:
             await _close(self._connection)
+
+    async def _open(self, *, confirms: bool) -> AbstractChannel:
+        connection = await self._connect()
+        channel = connection.channel(publisher_confirms=confirms, on_return_raises=True)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await channel.initialize()
+        except LOST as error:
+            await _close(connection)  # one that opens no channel is of no use, whatever it says of itself
+            raise BusAway(reason_of(error)) from error
+        return channel
 
     async def _connect(self) -> AbstractConnection:
         async with self._connecting:
