@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from services.payments.imports.formats import dates
 from services.payments.imports.formats.rows import Unreadable
 
 Mapped = Mapping[str, str | int]
@@ -97,7 +98,21 @@ def checked(mapping: Mapped) -> dict[str, str | int]:
     unknown = sorted(set(fields) - set(NAMES) - set(SETTINGS))
     if unknown:
         raise Unreadable(f"the mapping names {unknown[0]!r}; the fields are {', '.join((*NAMES, *SETTINGS))}")
+    if any(isinstance(column, int) and column < 0 for column in fields.values()):
+        raise Unreadable("columns count from 1")
+    check_settings(fields)
     return fields
+
+
+def check_settings(fields: Mapped) -> None:
+    """Refuse a delimiter, a decimal mark or a date format that no file can have."""
+    delimiter = fields.get("delimiter", ",")
+    if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n':
+        raise Unreadable("the delimiter must be one character")
+    if fields.get("decimal", ".") not in {",", "."}:
+        raise Unreadable("the decimal mark must be a comma or a point")
+    if "date_format" in fields and not dates.is_form(dates.named_form(str(fields["date_format"]))):
+        raise Unreadable(f"{fields['date_format']!r} is not a date format like DD.MM.YYYY")
 
 
 def recognised(header: Sequence[str]) -> dict[str, tuple[int, ...]]:

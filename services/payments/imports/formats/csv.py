@@ -23,6 +23,7 @@ DELIMITERS = (";", ",", "\t", "|")
 HEADER_WITHIN_ROWS = 50
 SAMPLE_ROWS = 200
 MAX_RECORD_LINES = 20
+MAX_ID_CHARACTERS = 200
 MAX_DISTINCT_DATES = 5000
 MAX_DISTINCT_AMOUNTS = 20_000
 DEBIT_WORDS = frozenset({"d", "db", "dr", "dbit", "debit", "soll", "s", "af", "withdrawal", "payment out", "-"})
@@ -90,9 +91,11 @@ def is_direction(text: str) -> bool:
     return text.strip().casefold() in DEBIT_WORDS | CREDIT_WORDS
 
 
-def identified(line: Line, cells: Sequence[str], at: Columns, identities: Identities) -> Row:
+def identified(line: Line, cells: Sequence[str], at: Columns, identities: Identities) -> Row | Rejected:
     """Give the row its id: the caller's own as it is, else one built from the bank's id or from the content."""
     external_id = clean(at.text(cells, "external_payment_id"))
+    if len(external_id) > MAX_ID_CHARACTERS:
+        return Rejected(line.number, f"the external id is longer than {MAX_ID_CHARACTERS} characters")
     if external_id:
         return with_id(line, external_id)
     return identities.row(line, own_id=clean(at.text(cells, "bank_id")))
@@ -238,12 +241,9 @@ def gathered(file: BinaryIO, delimiter: str, header_line: int, at: Columns) -> E
 
 def mark_of(mapping: columns.Mapped, evidence: Evidence, delimiter: str) -> DecimalMark:
     """Decide the decimal mark. Where no amount proves it: a comma between columns means a point in amounts."""
-    given = mapping.get("decimal")
-    if given is not None and given not in {",", "."}:
-        raise Unreadable("the decimal mark of the mapping must be ',' or '.'")
     default: DecimalMark = "," if delimiter == ";" else "."
-    if given is not None:
-        return "," if given == "," else "."
+    if "decimal" in mapping:
+        return "," if mapping["decimal"] == "," else "."
     return amounts.decimal_mark(evidence.amounts, default)
 
 
@@ -258,7 +258,7 @@ def date_form_of(mapping: columns.Mapped, evidence: Evidence, *, day_first: bool
 # Records out of lines
 
 
-class UnclosedQuote(Exception):  # noqa: N818 (errors are findings here, docs/style.md)
+class UnclosedQuote(Exception):
     """A quoted field runs on for more lines than any bank writes."""
 
 

@@ -57,6 +57,15 @@ def named_form(text: str) -> str:
     return re.sub("YYYY|YY|MMM|MM|DD", lambda match: LETTERS[match.group()], text.upper())
 
 
+def is_form(form: str) -> bool:
+    """Tell whether a format holds a whole date."""
+    day = date(2031, 2, 3)
+    try:
+        return datetime.strptime(day.strftime(form), form).date() == day  # noqa: DTZ007 (a day has no zone)
+    except (ValueError, re.error):
+        return False
+
+
 def form_in_words(form: str) -> str:
     """Write a format as people do."""
     for letters, directive in (*LETTERS.items(), ("MONTH", "%B")):

@@ -11,11 +11,11 @@ NOTHING_SAID = frozenset({"NOTPROVIDED", "NONREF", "NOTAVAILABLE"})  # what SEPA
 CURRENCY = re.compile(r"[A-Z]{3}")
 
 
-class Unreadable(Exception):  # noqa: N818 (errors are findings here, docs/style.md)
+class Unreadable(Exception):
     """The file as a whole, or from some point on, cannot be read; the text says why in words for people."""
 
 
-class Unfit(Exception):  # noqa: N818 (errors are findings here, docs/style.md)
+class Unfit(Exception):
     """One row lacks what a payment needs; the text says what."""
 
 
