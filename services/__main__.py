@@ -61,7 +61,7 @@ def _serve(names: tuple[str, ...], environ: Mapping[str, str], *, greet: bool = 
         if greet:
             await _greet(settings, process.port)
 
-    uvloop.run(serve(services, settings, environ, started=started))
+    uvloop.run(serve(services, settings, environ, started=started, documented=catalog.find))
 
 
 def _settings(services: "list[Service]", environ: Mapping[str, str]) -> Settings:

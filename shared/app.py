@@ -100,9 +100,16 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    services: Sequence[Service], settings: Settings, environ: Mapping[str, str] | None = None
+    services: Sequence[Service],
+    settings: Settings,
+    environ: Mapping[str, str] | None = None,
+    *,
+    documented: Callable[[], Sequence[Service]] | None = None,
 ) -> AsyncIterator[Running]:
-    """Run services in this process until the block ends; then finish what is in flight and close everything."""
+    """Run services in this process until the block ends; then finish what is in flight and close everything.
+
+    `documented` finds the services that `/docs` describes: all of them, where each runs alone behind one gateway.
+    """
     async with AsyncExitStack() as stack:
         bus = buses.connect(settings.bus_url)
         stack.push_async_callback(bus.close)
@@ -116,6 +123,7 @@ async def running(
         )
         process = Running(runtimes, site.port, bus)
         _add_routes(server, process)
+        documents.add(server.app, documented or (lambda: services))
         runner = web.AppRunner(
             server.app,
             access_log=None,
@@ -144,13 +152,14 @@ async def serve(
     environ: Mapping[str, str] | None = None,
     *,
     started: Callable[[Running], Awaitable[None]] | None = None,
+    documented: Callable[[], Sequence[Service]] | None = None,
 ) -> None:
     """Run services until SIGINT or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with running(services, settings, environ) as process:
+    async with running(services, settings, environ, documented=documented) as process:
         log.info("ready", services=[service.name for service in services], port=process.port)
         if started:
             await started(process)
@@ -205,7 +214,6 @@ def _add_routes(server: Server, process: Running) -> None:
         server.add(runtime, runtime.service.routes)
     server.add(runtimes[0], oauth.ROUTES)
     health.add(server.app, process)
-    documents.add(server.app, [runtime.service for runtime in runtimes])
 
 
 def _consumer(runtime: Runtime, bus: Bus) -> Consumer:

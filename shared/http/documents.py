@@ -23,19 +23,19 @@ PAGE_HEADERS = {
 }
 
 
-def add(app: web.Application, services: "Sequence[Service]") -> None:
-    """Serve the documents of the services of this process; they are made when first asked for."""
-    routes = tuple(route for service in services for route in service.routes) + oauth.ROUTES
+def add(app: web.Application, documented: "Callable[[], Sequence[Service]]") -> None:
+    """Serve the documents of the services that `documented` names; they are found and made when first asked for."""
 
     @functools.cache
     def api() -> dict[str, Any]:
+        routes = tuple(route for service in documented() for route in service.routes) + oauth.ROUTES
         return openapi.document(routes, version=version())
 
     @functools.cache
     def events() -> dict[str, Any]:
         from shared.asyncapi import document  # only who asks for the document pays for its making
 
-        made: dict[str, Any] = document([event for service in services for event in service.events])
+        made: dict[str, Any] = document([event for service in documented() for event in service.events])
         return made
 
     app.router.add_get("/openapi.json", _fixed(lambda: encode(api()), JSON))
