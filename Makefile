@@ -46,8 +46,8 @@ clean: ## remove what can be made again; the data in .arpilot/ stays
 deploy/.env:
 	@deploy/make-env.sh
 
-up: deploy/.env ## start all containers (deploy/compose.yaml)
-	@$(COMPOSE) up --build --detach --wait
+up: deploy/.env ## start all containers (PROFILES=observability for Prometheus and Grafana too)
+	@$(COMPOSE) $(addprefix --profile ,$(PROFILES)) up --build --detach --wait
 
 down: ## stop the containers; their data stays
 	@$(COMPOSE) down
