@@ -38,7 +38,7 @@ def _account(row: asyncpg.Record | None) -> Account | None:
 
 async def page(conn: Conn, where: Where, query: PageQuery) -> Page[Account]:
     """One piece of the list."""
-    rows = await pages.fetch(conn, SELECT, where, query, sorts=SORTS, default="code")
+    rows = await pages.fetch(conn, SELECT, where, query, sorts=SORTS)
     return rows.map(lambda row: msgspec.convert(row, Account))
 
 

@@ -23,14 +23,16 @@ BALANCES = """
     ), open as (
         select id as invoice_id, amount_due_cents as cents from invoices
         where tenant_id = $1 and currency = $2 and amount_due_cents > 0 and status not in ('draft', 'cancelled')
-    ), then as (
+    ), was as (
         select invoice_id, sum(cents) as cents from (
             select invoice_id, cents from open union all select invoice_id, -cents from later
         ) moved group by invoice_id having sum(cents) <> 0
     )
-    select i.customer_id, coalesce(max(i.customer_name), 'Deleted customers') as customer_name,
-        coalesce(i.due_date, $3) as due_date, sum(then.cents)::bigint as open_cents
-    from then left join invoices i on i.tenant_id = $1 and i.id = then.invoice_id
+    select i.customer_id, coalesce(max(r.display_name), max(i.customer_name), 'Deleted customers') as customer_name,
+        coalesce(i.due_date, $3) as due_date, sum(was.cents)::bigint as open_cents
+    from was
+    left join invoices i on i.tenant_id = $1 and i.id = was.invoice_id
+    left join recipients r on r.tenant_id = $1 and r.customer_id = i.customer_id
     group by i.customer_id, i.due_date
 """
 
