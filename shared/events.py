@@ -88,7 +88,7 @@ class EventType(Generic[T]):
     Every type is registered under its name; the same name cannot mean two things.
     """
 
-    registry: "dict[str, EventType[Any]]" = {}  # noqa: RUF012 - one table of all types is meant
+    registry: "dict[str, EventType[Any]]" = {}
 
     def __init__(self, name: str, data: type[T], summary: str, *, service: str | None = None) -> None:
         self.name = name

@@ -116,7 +116,7 @@ async def pending(conn: Conn, service: str, folder: Path) -> list[str]:
     """The ids of the migrations that are shipped but not applied, in order."""
     needed = [path.stem for path in _files([IDENTITY] if service == "identity" else [MECHANISMS, folder])]
     try:
-        rows = await conn.fetch(f'select migration_id from "{service}"._yoyo_migration')  # noqa: S608  our own names
+        rows = await conn.fetch(f'select migration_id from "{service}"._yoyo_migration')
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
         return needed
     applied = {row["migration_id"] for row in rows}

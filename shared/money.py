@@ -118,7 +118,7 @@ class Percent(Bounded):
 
 def _decimal(number: object, *, places: int) -> Decimal:
     if isinstance(number, bool) or not isinstance(number, int | Decimal):
-        raise ValueError("must be a number")  # noqa: TRY004  msgspec turns ValueError into a field error
+        raise ValueError("must be a number")
     value = Decimal(number)
     if value and value.adjusted() > 15:  # before any arithmetic: 1e999999 is a short text and a long number
         raise ValueError("is too large")

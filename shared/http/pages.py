@@ -131,7 +131,7 @@ class _Listing(msgspec.Struct):
         if isinstance(count, int):
             total = count
         else:
-            statement = count or f"select count(*) from ({self.select} where {self.where.sql}) as everything"  # noqa: S608  constant texts, bound values
+            statement = count or f"select count(*) from ({self.select} where {self.where.sql}) as everything"
             total = await self.conn.fetchval(statement, *arguments)
         limit = f"limit ${len(arguments) + 1} offset ${len(arguments) + 2}"
         rows = await self._rows(self.where.sql, self.order, limit, [*arguments, size, (number - 1) * size])

@@ -88,7 +88,7 @@ _SELECT = "t.tenant_id, t.name as tenant_name, t.live, t.tier, t.timezone, t.cur
 
 async def _by_key(conn: Conn, token: str) -> Caller | None:
     row = await conn.fetchrow(
-        f"select {_SELECT}, 'key:' || k.key_id as actor, k.scopes"  # noqa: S608  a constant list of columns
+        f"select {_SELECT}, 'key:' || k.key_id as actor, k.scopes"
         " from identity.api_keys k join identity.tenants t using (tenant_id)"
         " where k.key_hash = $1 and k.revoked_at is null",
         keys.hashed(token),
@@ -99,7 +99,7 @@ async def _by_key(conn: Conn, token: str) -> Caller | None:
 async def by_client(conn: Conn, client_id: str, secret: str | None = None) -> Caller | None:
     """The caller behind an OAuth client, with its secret checked where one is given."""
     row = await conn.fetchrow(
-        f"select {_SELECT}, 'client:' || c.client_id as actor, c.scopes"  # noqa: S608  a constant list of columns
+        f"select {_SELECT}, 'client:' || c.client_id as actor, c.scopes"
         " from identity.oauth_clients c join identity.tenants t using (tenant_id)"
         " where c.client_id = $1 and c.revoked_at is null and ($2::bytea is null or c.secret_hash = $2)",
         client_id,

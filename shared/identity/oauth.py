@@ -65,7 +65,10 @@ async def issue_token(call: Call[None, None]) -> web.StreamResponse:
         seconds=tokens.ACCESS_SECONDS,
     )
     answer = AccessToken(
-        access_token=token, token_type="Bearer", expires_in=tokens.ACCESS_SECONDS, scope=" ".join(granted)  # noqa: S106  the type, not a token
+        access_token=token,
+        token_type="Bearer",
+        expires_in=tokens.ACCESS_SECONDS,
+        scope=" ".join(granted),  # noqa: S106  the type, not a token
     )
     response = call.answer(msgspec.structs.asdict(answer))
     response.headers["Cache-Control"] = "no-store"

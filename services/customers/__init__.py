@@ -1,0 +1,1 @@
+"""Who owes: customers, their contacts, tags."""

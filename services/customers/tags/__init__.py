@@ -1,0 +1,1 @@
+"""The tags themselves; below profiles, which resolve tag names."""
