@@ -4,7 +4,6 @@ Sending one back marks it; the process that runs the service sees the mark withi
 """
 
 from collections.abc import Collection, Mapping
-from uuid import UUID
 
 from shared.bus.dead import DeadLetter
 from shared.db import Database
@@ -15,7 +14,7 @@ ALL = """
 """
 REQUEUE = """
     update dead_events set requeued_at = now()
-    where requeued_at is null and ($1::uuid[] is null or event_id = any($1))
+    where requeued_at is null and ($1::text[] is null or event_id::text = any($1))
     returning 1
 """
 
@@ -32,6 +31,5 @@ class LocalDeadLetters:
         return [DeadLetter(service=service, **dict(row) | {"event_id": str(row["event_id"])}) for row in rows]
 
     async def requeue(self, service: str, event_ids: Collection[str] | None) -> int:
-        ids = None if event_ids is None else [UUID(event_id) for event_id in event_ids]
         async with self._databases[service].connection() as conn:
-            return len(await conn.fetch(REQUEUE, ids))
+            return len(await conn.fetch(REQUEUE, None if event_ids is None else list(event_ids)))
