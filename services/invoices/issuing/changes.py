@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from services.invoices.issuing import errors
-from services.invoices.issuing.model import HELD, Facts, currency_of, discount_of, new_lines, reprice
+from services.invoices.issuing.model import HELD, Facts, currency_of, discount_of, new_line, reprice
 from services.invoices.issuing.requests import InvoicePatch, LineCreate, LineItemsReplace, LinePatch, PricePatch
 from services.invoices.lines.errors import LineUnpriced
 from services.invoices.lines.model import Discount, Line, Terms
@@ -46,7 +46,7 @@ def changed(invoice: Receivable, body: InvoicePatch, facts: Facts, *, moment: Mo
     fields = given(body)
     _refuse_cancelled(invoice, fields)
     after = _header(invoice, fields, facts)
-    after = _repriced(after, body, fields, facts)
+    after = _repriced(after, fields, facts)
     after = _external(after, fields)
     return _with_status(after, fields, moment)
 
@@ -66,7 +66,7 @@ def relined(invoice: Receivable, body: LineItemsReplace, facts: Facts) -> Receiv
         discount_type="none",
         discount_value=Discount().value,
     )
-    return _repriced(_header(emptied, fields, facts), body, fields, facts)
+    return _repriced(_header(emptied, fields, facts), fields, facts)
 
 
 def issued(invoice: Receivable, *, now: datetime) -> Receivable:
@@ -125,17 +125,16 @@ def clone(
     invoice: Receivable, facts: Facts, *, moment: Moment, invoice_id: UUID, fields: Mapping[str, Any]
 ) -> Receivable:
     """A new draft that bills the same; nothing is paid on it and it has no number yet."""
-    if facts.recipient is None:
-        raise errors.CustomerUnknown(customer_id=fields["customer_id"], field="customer_id")
+    recipient = facts.recipient(fields["customer_id"])
     return Receivable(
         tenant_id=invoice.tenant_id,
         id=invoice_id,
         version=1,
         invoice_number=None,
-        customer_id=facts.recipient.customer_id,
-        customer_name=facts.recipient.display_name,
-        customer_address=facts.recipient.address,
-        email=facts.recipient.email,
+        customer_id=recipient.customer_id,
+        customer_name=recipient.display_name,
+        customer_address=recipient.address,
+        email=recipient.email,
         issue_date=fields["issue_date"],
         due_date=fields["due_date"],
         project=fields.get("project") or invoice.project,
@@ -197,13 +196,12 @@ def _customer(invoice: Receivable, fields: Mapping[str, Any], facts: Facts) -> d
         return {}
     if invoice.settled_cents:
         raise errors.CustomerFixed(field="customer_id")
-    if facts.recipient is None:
-        raise errors.CustomerUnknown(customer_id=customer_id, field="customer_id")
+    recipient = facts.recipient(customer_id)
     return {
         "customer_id": customer_id,
-        "customer_name": facts.recipient.display_name,
-        "customer_address": facts.recipient.address,
-        "email": facts.recipient.email,
+        "customer_name": recipient.display_name,
+        "customer_address": recipient.address,
+        "email": recipient.email,
     }
 
 
@@ -221,7 +219,7 @@ def _identity(invoice: Receivable, fields: Mapping[str, Any], facts: Facts) -> d
     return values
 
 
-def _repriced(invoice: Receivable, body: PricePatch, fields: Mapping[str, Any], facts: Facts) -> Receivable:
+def _repriced(invoice: Receivable, fields: Mapping[str, Any], facts: Facts) -> Receivable:
     if not fields.keys() & PRICING:
         return invoice
     lines = _lines(invoice, fields["line_items"], facts) if "line_items" in fields else invoice.lines
@@ -234,14 +232,14 @@ def _repriced(invoice: Receivable, body: PricePatch, fields: Mapping[str, Any], 
     return reprice(
         invoice,
         lines,
-        _terms(invoice, body, fields, facts),
+        _terms(invoice, fields, facts),
         amount_cents=amount_cents,
         discount_cents=fields.get("discount_amount"),
         by_lines=by_lines,
     )
 
 
-def _terms(invoice: Receivable, body: PricePatch, fields: Mapping[str, Any], facts: Facts) -> Terms:
+def _terms(invoice: Receivable, fields: Mapping[str, Any], facts: Facts) -> Terms:
     stored = invoice.price_terms
     rates = stored.rates
     if "tax_rate_ids" in fields:

@@ -123,6 +123,10 @@ class NotArchived(Conflict, code="invoice_not_archived"):
     """This invoice is not archived."""
 
 
+class TemplateUnknown(NotFound, code="template_not_found"):
+    """There is no template {template_id} to send invoices by."""
+
+
 class NoEmail(Conflict, code="customer_has_no_email"):
     """The customer has no contact with an email address."""
 

@@ -34,6 +34,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     multi_currency: bool
 
+    def prefix_for(self, invoice: Receivable) -> str | None:
+        """The prefix of the number that a new invoice takes; None where it has one or gets none yet."""
+        waits = invoice.status == "draft" and self.number_on == "issue"
+        return None if invoice.invoice_number or waits else self.invoice_prefix
+
 
 class Product(msgspec.Struct, frozen=True, kw_only=True):
     """What a line takes from its product where it says nothing itself."""
@@ -58,10 +63,17 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What the tenant has of all that a request names."""
 
     settings: Settings
-    recipient: Recipient | None = None
+    recipients: tuple[Recipient, ...] = ()
     rates: tuple[TaxRate, ...] = ()
     products: tuple[Product, ...] = ()
     accounts: tuple[Account, ...] = ()
+
+    def recipient(self, customer_id: UUID) -> Recipient:
+        """A customer; raises CustomerUnknown."""
+        found = next((one for one in self.recipients if one.customer_id == customer_id), None)
+        if found is None:
+            raise errors.CustomerUnknown(customer_id=customer_id, field="customer_id")
+        return found
 
     def rate(self, rate_id: UUID, field: str) -> TaxRate:
         """A tax rate; raises TaxRateUnknown naming the field."""
@@ -91,8 +103,7 @@ def new_invoice(
     tenant_id: UUID, body: InvoiceCreate, facts: Facts, *, moment: Moment, invoice_id: UUID | None = None
 ) -> Receivable:
     """The invoice that a request asks for, priced and balanced; its number is still to be taken."""
-    if facts.recipient is None:
-        raise errors.CustomerUnknown(customer_id=body.customer_id, field="customer_id")
+    recipient = facts.recipient(body.customer_id)
     issue_date = body.issue_date or moment.today
     invoice = Receivable(
         tenant_id=tenant_id,
@@ -100,11 +111,11 @@ def new_invoice(
         version=1,
         invoice_number=body.invoice_number,
         customer_id=body.customer_id,
-        customer_name=body.customer_name or facts.recipient.display_name,
-        customer_address=body.customer_address or facts.recipient.address,
+        customer_name=body.customer_name or recipient.display_name,
+        customer_address=body.customer_address or recipient.address,
         currency=currency_of(body.currency, facts.settings),
         issue_date=issue_date,
-        due_date=body.due_date or default_due_date(issue_date, facts),
+        due_date=body.due_date or default_due_date(issue_date, recipient, facts.settings),
         status=body.status if body.status in {"draft", "cancelled"} else "pending",
         hand_status=HELD.get(body.status),
         by_lines=bool(body.line_items),
@@ -125,7 +136,7 @@ def new_invoice(
         created_at=moment.now,
         updated_at=moment.now,
         published_at=None if body.status in {"draft", "cancelled"} else moment.now,
-        email=facts.recipient.email,
+        email=recipient.email,
     )
     with_price = _price_new(invoice, body, facts)
     return balanced(_paid_outside(with_price, body.amount_due), moment.today)
@@ -138,10 +149,9 @@ def currency_of(wanted: str | None, settings: Settings) -> str:
     return wanted or settings.currency
 
 
-def default_due_date(issue_date: date, facts: Facts) -> date:
+def default_due_date(issue_date: date, recipient: Recipient, settings: Settings) -> date:
     """Issue date plus the customer's payment terms, or else the tenant's."""
-    days = facts.recipient.payment_terms_days if facts.recipient else None
-    days = facts.settings.payment_terms_days if days is None else days
+    days = settings.payment_terms_days if recipient.payment_terms_days is None else recipient.payment_terms_days
     return issue_date + timedelta(days=min(days, (date.max - issue_date).days))
 
 

@@ -88,31 +88,31 @@ class LinePatch(Body, frozen=True, kw_only=True):
     destroy: bool = msgspec.field(name="_destroy", default=False)
     description: Text | UnsetType = UNSET
     quantity: Quantity | UnsetType = UNSET
-    unit_price: UnitPrice | None | UnsetType = UNSET
-    line_amount: SignedMoney | None | UnsetType = UNSET
-    unit: Annotated[str, Meta(max_length=50)] | None | UnsetType = UNSET
-    long_description: LongText | None | UnsetType = UNSET
-    product_id: UUID | None | UnsetType = UNSET
-    account_id: UUID | None | UnsetType = UNSET
-    taxable: bool | None | UnsetType = UNSET
-    tax_rate_id: UUID | None | UnsetType = UNSET
-    discount_type: DiscountType | None | UnsetType = UNSET
-    discount_value: DiscountValue | None | UnsetType = UNSET
+    unit_price: UnitPrice | UnsetType | None = UNSET
+    line_amount: SignedMoney | UnsetType | None = UNSET
+    unit: Annotated[str, Meta(max_length=50)] | UnsetType | None = UNSET
+    long_description: LongText | UnsetType | None = UNSET
+    product_id: UUID | UnsetType | None = UNSET
+    account_id: UUID | UnsetType | None = UNSET
+    taxable: bool | UnsetType | None = UNSET
+    tax_rate_id: UUID | UnsetType | None = UNSET
+    discount_type: DiscountType | UnsetType | None = UNSET
+    discount_value: DiscountValue | UnsetType | None = UNSET
 
 
 class PricePatch(Body, frozen=True, kw_only=True):
     """The fields that change what an invoice comes to."""
 
     amount: PositiveMoney | UnsetType = UNSET
-    tax_amount: Money | None | UnsetType = UNSET
-    tax_rate: Rate | None | UnsetType = UNSET
-    tax_type: TaxType | None | UnsetType = UNSET
-    tax_rate_ids: RateIds | None | UnsetType = UNSET
-    discount_amount: Money | None | UnsetType = UNSET
-    discount_type: DiscountType | None | UnsetType = UNSET
-    discount_value: DiscountValue | None | UnsetType = UNSET
-    adjustment_amount: SignedMoney | None | UnsetType = UNSET
-    adjustment_description: Text | None | UnsetType = UNSET
+    tax_amount: Money | UnsetType | None = UNSET
+    tax_rate: Rate | UnsetType | None = UNSET
+    tax_type: TaxType | UnsetType | None = UNSET
+    tax_rate_ids: RateIds | UnsetType | None = UNSET
+    discount_amount: Money | UnsetType | None = UNSET
+    discount_type: DiscountType | UnsetType | None = UNSET
+    discount_value: DiscountValue | UnsetType | None = UNSET
+    adjustment_amount: SignedMoney | UnsetType | None = UNSET
+    adjustment_description: Text | UnsetType | None = UNSET
 
 
 class InvoicePatch(PricePatch, frozen=True, kw_only=True):
@@ -120,7 +120,7 @@ class InvoicePatch(PricePatch, frozen=True, kw_only=True):
 
     customer_id: UUID | UnsetType = UNSET
     customer_name: Text | UnsetType = UNSET
-    customer_address: LongText | None | UnsetType = UNSET
+    customer_address: LongText | UnsetType | None = UNSET
     invoice_number: Number | UnsetType = UNSET
     currency: Currency | UnsetType = UNSET
     issue_date: date | UnsetType = UNSET
@@ -129,14 +129,14 @@ class InvoicePatch(PricePatch, frozen=True, kw_only=True):
     amount_due: Money | UnsetType = UNSET
     external_payment_amount: Money | UnsetType = UNSET
     line_items: Annotated[list[LinePatch], Meta(max_length=MAX_LINES)] | UnsetType = UNSET
-    notes: LongText | None | UnsetType = UNSET
-    memo: LongText | None | UnsetType = UNSET
-    note_to_customer: LongText | None | UnsetType = UNSET
-    terms: LongText | None | UnsetType = UNSET
-    tags: Tags | None | UnsetType = UNSET
-    category: Text | None | UnsetType = UNSET
-    project: Text | None | UnsetType = UNSET
-    exclude_from_autopay: bool | None | UnsetType = UNSET
+    notes: LongText | UnsetType | None = UNSET
+    memo: LongText | UnsetType | None = UNSET
+    note_to_customer: LongText | UnsetType | None = UNSET
+    terms: LongText | UnsetType | None = UNSET
+    tags: Tags | UnsetType | None = UNSET
+    category: Text | UnsetType | None = UNSET
+    project: Text | UnsetType | None = UNSET
+    exclude_from_autopay: bool | UnsetType | None = UNSET
 
 
 class LineItemsReplace(PricePatch, frozen=True, kw_only=True):

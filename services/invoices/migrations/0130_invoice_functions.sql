@@ -15,7 +15,8 @@ select
     (
         select coalesce(json_agg(a order by a.created_at, a.allocation_id), '[]')::text
         from applications a where a.tenant_id = i.tenant_id and a.invoice_id = i.id and a.status = 'applied'
-    ) as applications
+    ) as applications,
+    (select s.timezone from settings s where s.tenant_id = i.tenant_id) as timezone
 from invoices i;
 
 -- Lock in one order, then read: a second statement sees what the transactions waited for have committed.
@@ -170,4 +171,26 @@ begin
     where n.refusal is null
     order by e.o;
     return query select * from unnest(ids, numbers, refusals);
+end $$;
+
+-- A customer is gone, and with it all that belonged to it. The journal stays: it names no person.
+create function erase_customer(tenant uuid, customer uuid) returns void language plpgsql as $$
+declare
+    gone uuid[];
+begin
+    select array_agg(i.id) into gone from (
+        select id from invoices where tenant_id = tenant and customer_id = customer order by id for update
+    ) i;
+    delete from line_items where tenant_id = tenant and invoice_id = any (gone);
+    delete from applications where tenant_id = tenant and invoice_id = any (gone);
+    delete from disputes where tenant_id = tenant and invoice_id = any (gone);
+    delete from instalments n using plans p
+        where p.tenant_id = tenant and p.customer_id = customer and n.tenant_id = tenant and n.plan_id = p.id;
+    delete from plan_invoices where tenant_id = tenant and invoice_id = any (gone);
+    delete from plans where tenant_id = tenant and customer_id = customer;
+    delete from credit_note_lines l using credit_notes c
+        where c.tenant_id = tenant and c.customer_id = customer and l.tenant_id = tenant and l.credit_note_id = c.id;
+    delete from credit_applications where tenant_id = tenant and invoice_id = any (gone);
+    delete from credit_notes where tenant_id = tenant and customer_id = customer;
+    delete from invoices where tenant_id = tenant and id = any (gone);
 end $$;

@@ -44,7 +44,7 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receivable(msgspec.Struct, frozen=True, kw_only=True):
-    """An invoice as stored, with its lines and payments. Cents; `amount_due_cents` and `status` follow from the rest."""
+    """An invoice as stored, with its lines and payments; `amount_due_cents` and `status` follow from the rest."""
 
     tenant_id: UUID
     id: UUID

@@ -23,7 +23,7 @@ LOCK = "select invoice, email, lines, applications from lock_invoices($1, $2)"
 SAVE = f"""
     update invoices set ({COLUMNS}) = (select {COLUMNS} from jsonb_populate_record(null::invoices, $3))
     where tenant_id = $1 and id = $2
-"""  # noqa: S608
+"""
 REPLACE_LINES = """
     with gone as (delete from line_items where tenant_id = $1 and invoice_id = $2 and id <> all($3))
     insert into line_items select * from jsonb_populate_recordset(null::line_items, $4)

@@ -1,0 +1,149 @@
+"""What making an invoice reads and writes, each in one round trip."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from services.invoices.issuing.errors import NumberTaken
+from services.invoices.issuing.model import Facts
+from services.invoices.ledger import store as ledger
+from services.invoices.ledger.model import Entry
+from services.invoices.settlement import store as settlement
+from services.invoices.settlement.model import Receivable
+from shared import outbox
+from shared.db import Conn
+from shared.events import NewEvent
+
+LOAD_FACTS = """
+    with named as (select p.* from products p where p.tenant_id = $1 and p.id = any($3) and p.archived_at is null)
+    select json_build_object(
+        'settings', json_build_object(
+            'invoice_prefix', coalesce(s.invoice_prefix, 'INV'), 'number_on', coalesce(s.number_on, 'create'),
+            'payment_terms_days', coalesce(s.payment_terms_days, 30), 'timezone', coalesce(s.timezone, t.timezone),
+            'currency', coalesce(s.currency, t.currency), 'multi_currency', coalesce(s.multi_currency, false)),
+        'recipients', (select coalesce(json_agg(r), '[]') from recipients r
+            where r.tenant_id = $1 and r.customer_id = any($2) and r.deleted_at is null),
+        'products', (select coalesce(json_agg(p), '[]') from named p),
+        'rates', (select coalesce(json_agg(x), '[]') from tax_rates x where x.tenant_id = $1 and x.archived_at is null
+            and (x.id = any($4) or x.id in (select p.tax_rate_id from named p))),
+        'accounts', (select coalesce(json_agg(a), '[]') from accounts a where a.tenant_id = $1
+            and a.archived_at is null and (a.id = any($5) or a.id in (select p.account_id from named p)))
+    )::text
+    from tenants t left join settings s on s.tenant_id = t.tenant_id where t.tenant_id = $1
+"""
+CREATE = "select * from create_invoices($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+
+_facts = msgspec.json.Decoder(Facts)
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+class Names(msgspec.Struct, frozen=True, kw_only=True):
+    """What requests name and must be looked up."""
+
+    customers: frozenset[UUID] = frozenset()
+    products: frozenset[UUID] = frozenset()
+    rates: frozenset[UUID] = frozenset()
+    accounts: frozenset[UUID] = frozenset()
+
+
+class DraftRow(Receivable, frozen=True, kw_only=True):
+    """A row of invoices that takes the next number of a prefix and a year."""
+
+    number_prefix: str | None
+    number_year: int
+
+
+class Making(msgspec.Struct, frozen=True, kw_only=True):
+    """An invoice to be made, with all that is written along with it."""
+
+    invoice: Receivable
+    number_prefix: str | None
+    entries: tuple[Entry, ...]
+    events: tuple[NewEvent, ...]
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of it: its number, or why it was refused."""
+
+    invoice_number: str | None
+    refusal: str | None
+
+
+async def load_facts(conn: Conn, tenant_id: UUID, names: Names) -> Facts:
+    """What the tenant has of all that is named, and its settings."""
+    text = await conn.fetchval(
+        LOAD_FACTS, tenant_id, list(names.customers), list(names.products), list(names.rates), list(names.accounts)
+    )
+    return _facts.decode(text)
+
+
+async def create(conn: Conn, makings: Sequence[Making]) -> list[Made]:
+    """Write invoices with lines, postings and events, numbered; in the order given, each made or refused on its own."""
+    try:
+        rows = await conn.fetch(CREATE, *arguments(makings))
+    except asyncpg.UniqueViolationError as error:
+        raise taken(error, makings[0].invoice.invoice_number) from error
+    return [Made(invoice_number=row["invoice_number"], refusal=row["refusal"]) for row in rows]
+
+
+def taken(error: asyncpg.UniqueViolationError, number: str | None) -> Exception:
+    """The refusal behind a violated index: another transaction took the number first."""
+    return NumberTaken(number=number, field="invoice_number") if error.constraint_name == "invoices_number" else error
+
+
+def arguments(makings: Sequence[Making]) -> tuple[object, ...]:
+    """The arguments of CREATE."""
+    drafts = [_draft(making) for making in makings]
+    lines = [line for making in makings for line in settlement.line_rows(making.invoice)]
+    posted = [ledger.rows(making.invoice.tenant_id, making.entries, making.invoice.created_at) for making in makings]
+    events = [(making.invoice.id, outbox.row(event)) for making in makings for event in making.events]
+    return (
+        _encoder.encode(drafts).decode(),
+        settlement.encode_lines(lines).decode(),
+        ledger.as_json([head for heads, _ in posted for head in heads]),
+        ledger.as_json([line for _, entry_lines in posted for line in entry_lines]),
+        [invoice_id for invoice_id, _ in events],
+        *outbox.columns([row for _, row in events]),
+    )
+
+
+def _draft(making: Making) -> DraftRow:
+    fields = {name: getattr(making.invoice, name) for name in Receivable.__struct_fields__}
+    fields |= {"lines": (), "applications": ()}
+    return DraftRow(**fields, number_prefix=making.number_prefix, number_year=making.invoice.issue_date.year)
+
+
+async def remove(conn: Conn, tenant_id: UUID, invoice_id: UUID) -> None:
+    """Delete an invoice for good, with its lines."""
+    await conn.execute("delete from line_items where tenant_id = $1 and invoice_id = $2", tenant_id, invoice_id)
+    await conn.execute("delete from invoices where tenant_id = $1 and id = $2", tenant_id, invoice_id)
+
+
+async def open_of(conn: Conn, tenant_id: UUID, customer_id: UUID) -> tuple[int, int]:
+    """How many issued invoices of a customer have something due, and how much in cents."""
+    row = await conn.fetchrow(
+        """select count(*) as invoices, coalesce(sum(amount_due_cents), 0)::bigint as due_cents from invoices
+           where tenant_id = $1 and customer_id = $2 and status not in ('draft', 'cancelled') and amount_due_cents > 0""",
+        tenant_id,
+        customer_id,
+    )
+    assert row is not None
+    return row["invoices"], row["due_cents"]
+
+
+async def open_ids(conn: Conn, tenant_id: UUID, customer_id: UUID) -> list[UUID]:
+    """The issued invoices of a customer that have something due."""
+    rows = await conn.fetch(
+        """select id from invoices where tenant_id = $1 and customer_id = $2
+           and status not in ('draft', 'cancelled') and amount_due_cents > 0""",
+        tenant_id,
+        customer_id,
+    )
+    return [row["id"] for row in rows]
+
+
+async def erase_customer(conn: Conn, tenant_id: UUID, customer_id: UUID) -> None:
+    """Delete a customer's invoices and all that hangs on them."""
+    await conn.execute("select erase_customer($1, $2)", tenant_id, customer_id)
