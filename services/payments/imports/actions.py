@@ -72,7 +72,9 @@ async def take_in(conn: Conn, work: Work, batch: Batch, *, done_rows: int, now: 
     if not await store.keep(conn, work):
         return False
     maker = Maker(work.tenant_id, work.currency, work.created_by, "import", now)
-    made = await intake.create_many(conn, maker, [model.payment(row) for row in batch.payments])
+    made = (
+        await intake.create_many(conn, maker, [model.payment(row) for row in batch.payments]) if batch.payments else []
+    )
     if batch.rejections:
         await store.insert_rejections(conn, work, done_rows, batch.rejections)
     duplicates = sum(one.duplicate for one in made)

@@ -84,10 +84,7 @@ async def import_next(runtime: "Runtime", stopping: asyncio.Event) -> bool:
     if work.fruitless_claims > MAX_FRUITLESS_CLAIMS:
         await finish(runtime, work, GIVEN_UP)
         return True
-    try:
-        await import_file(runtime, work, stopping)
-    except Unreadable as reason:
-        await finish(runtime, work, str(reason))
+    await import_file(runtime, work, stopping)
     return True
 
 
@@ -97,14 +94,16 @@ async def import_file(runtime: "Runtime", work: Work, stopping: asyncio.Event) -
         rows = detect.rows(file, work.format, work.mapping)
         await pass_over(work, rows)
         done_rows = work.rows
-        while batch := await next_batch(file, rows):
+        while not (batch := await next_batch(file, rows)).is_last:
             if stopping.is_set():
                 await release(runtime, work)
                 return
             if not await take_in(runtime, work, batch, done_rows):
                 return
             done_rows += len(batch.items)
-    await finish(runtime, work, None)
+        if not await take_in(runtime, work, batch, done_rows):
+            return
+    await finish(runtime, work, batch.error)
 
 
 @asynccontextmanager
@@ -143,10 +142,19 @@ async def pass_over(work: Work, rows: Rows) -> None:
         left -= len(await asyncio.to_thread(list, islice(rows, min(left, BATCH_ROWS))))
 
 
-async def next_batch(file: BinaryIO, rows: Rows) -> Batch | None:
+async def next_batch(file: BinaryIO, rows: Rows) -> Batch:
     """Read some rows, in a thread, so that requests are answered meanwhile."""
-    items = await asyncio.to_thread(list, islice(rows, BATCH_ROWS))
-    return Batch(items=items, read_bytes=file.tell()) if items else None
+    return await asyncio.to_thread(read_batch, file, rows)
+
+
+def read_batch(file: BinaryIO, rows: Rows) -> Batch:
+    """Read some rows. What was read before the file became unreadable counts."""
+    items: list[Row | Rejected] = []
+    try:
+        items.extend(islice(rows, BATCH_ROWS))
+    except Unreadable as reason:
+        return Batch(items=items, read_bytes=file.tell(), error=str(reason), is_last=True)
+    return Batch(items=items, read_bytes=file.tell(), is_last=len(items) < BATCH_ROWS)
 
 
 async def take_in(runtime: "Runtime", work: Work, batch: Batch, done_rows: int) -> bool:

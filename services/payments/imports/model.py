@@ -69,6 +69,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
     items: Sequence[Row | Rejected]
     read_bytes: int
+    is_last: bool
+    error: str | None = None
 
     @property
     def payments(self) -> list[Row]:

@@ -200,7 +200,7 @@ async def finish(conn: Conn, work: Work, error: str | None, now: datetime) -> No
 async def _update(conn: Conn, work: Work, changes: str, *values: object) -> bool:
     """Change an import while its claim is ours; `changes` is a constant of this module."""
     updated = await conn.fetchval(
-        f"update payment_imports set {changes} where tenant_id = $1 and id = $2 and claim = $3"  # noqa: S608
+        f"update payment_imports set {changes} where tenant_id = $1 and id = $2 and claim = $3"
         " and status = 'processing' returning true",
         work.tenant_id,
         work.id,
