@@ -11,37 +11,17 @@ from shared.errors import FieldError
 from shared.events import matches
 
 EVENT_TYPES = frozenset(
-    [
-        "customer.created",
-        "customer.updated",
-        "customer.deleted",
-        "invoice.created",
-        "invoice.updated",
-        "invoice.issued",
-        "invoice.sent",
-        "invoice.paid",
-        "invoice.overdue",
-        "invoice.voided",
-        "invoice.written_off",
-        "invoice.archived",
-        "invoice.restored",
-        "credit_note.created",
-        "dispute.created",
-        "dispute.resolved",
-        "payment_plan.enrolled",
-        "payment_plan.completed",
-        "payment_plan.defaulted",
-        "payment.created",
-        "payment.matched",
-        "payment.unmatched",
-        "payment.refunded",
-        "reconciliation.record_created",
-        "reconciliation.record_updated",
-        "communication.sent",
-        "communication.failed",
-        "webhook.test",
-        "webhook.endpoint_disabled",
-    ]
+    {
+        *("customer.created", "customer.updated", "customer.deleted"),
+        *("invoice.created", "invoice.updated", "invoice.issued", "invoice.sent", "invoice.paid", "invoice.overdue"),
+        *("invoice.voided", "invoice.written_off", "invoice.archived", "invoice.restored", "credit_note.created"),
+        *("dispute.created", "dispute.resolved"),
+        *("payment_plan.enrolled", "payment_plan.completed", "payment_plan.defaulted"),
+        *("payment.created", "payment.matched", "payment.unmatched", "payment.refunded"),
+        *("reconciliation.record_created", "reconciliation.record_updated"),
+        *("communication.sent", "communication.failed"),
+        *("webhook.test", "webhook.endpoint_disabled"),
+    }
 )
 """The public types (docs/events.md). What is not here stays inside."""
 
