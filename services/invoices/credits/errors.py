@@ -23,11 +23,11 @@ class AmountAndLines(Invalid, code="amount_and_line_items"):
     """Give `amount` or `line_items` or neither, not both."""
 
 
-class LineUnknown(NotFound, code="line_item_not_found"):
+class LineUnknown(NotFound, code="credited_line_not_found"):
     """The invoice has no line item {line_item_id}."""
 
 
-class LineTwice(Invalid, code="line_item_twice"):
+class LineTwice(Invalid, code="line_item_credited_twice"):
     """Line item {line_item_id} is named twice."""
 
 
@@ -47,7 +47,7 @@ class CreditExceedsUnapplied(Invalid, code="credit_exceeds_unapplied"):
     """This would apply {amount}, but only {left} of the credit note is not applied yet."""
 
 
-class AllocationExceedsDue(Invalid, code="allocation_exceeds_due"):
+class AllocationExceedsDue(Invalid, code="credit_exceeds_due"):
     """Only {due} is due on invoice {invoice_id}."""
 
 
@@ -55,13 +55,13 @@ class AllocatedTwice(Invalid, code="invoice_allocated_twice"):
     """Invoice {invoice_id} is named twice."""
 
 
-class OtherCustomer(Invalid, code="other_customer"):
+class OtherCustomer(Invalid, code="credit_of_other_customer"):
     """Invoice {invoice_id} belongs to another customer than the credit note."""
 
 
-class CurrencyMismatch(Conflict, code="currency_mismatch"):
+class CurrencyMismatch(Conflict, code="credit_currency_mismatch"):
     """Invoice {invoice_id} is in {currency}, the credit note is not."""
 
 
-class InvoiceNotOpen(Conflict, code="invoice_not_open"):
+class InvoiceNotOpen(Conflict, code="credit_needs_open_invoice"):
     """Invoice {invoice_id} is {status}; a credit can only be applied to one that is open."""

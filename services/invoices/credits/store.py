@@ -260,7 +260,7 @@ async def delete_of_customer(conn: Conn, tenant_id: UUID, customer_id: UUID) -> 
         "delete from credit_notes where tenant_id = $1 and id in (select id from gone)",
     ):
         await conn.execute(
-            f"with gone as (select id from credit_notes where tenant_id = $1 and customer_id = $2) {statement}",  # noqa: S608  constant texts
+            f"with gone as (select id from credit_notes where tenant_id = $1 and customer_id = $2) {statement}",
             tenant_id,
             customer_id,
         )

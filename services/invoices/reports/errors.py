@@ -3,5 +3,5 @@
 from shared.errors import NotFound
 
 
-class StatementCustomerUnknown(NotFound, code="customer_not_found"):
+class StatementCustomerUnknown(NotFound, code="statement_customer_not_found"):
     """There is no customer {customer_id}."""
