@@ -17,7 +17,7 @@ DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 MAX_NAME_CHARACTERS = 200
 
 
-class AddressWrong(ValueError):  # noqa: N818 - a finding, named as one
+class AddressWrong(ValueError):
     """An email address that cannot be written to."""
 
 
