@@ -209,7 +209,7 @@ def _identity(invoice: Receivable, fields: Mapping[str, Any], facts: Facts) -> d
     number, currency = fields.get("invoice_number"), fields.get("currency")
     values = {}
     if number is not None and number != invoice.invoice_number:
-        if invoice.status != "draft":
+        if invoice.invoice_number is not None:
             raise errors.NumberFixed(field="invoice_number")
         values["invoice_number"] = number
     if currency is not None and currency != invoice.currency:

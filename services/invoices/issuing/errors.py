@@ -80,7 +80,7 @@ class NumberTaken(Conflict, code="invoice_number_taken"):
 
 
 class NumberFixed(Conflict, code="invoice_number_fixed"):
-    """The number of an issued invoice cannot change."""
+    """This invoice has its number already, and a number never goes missing."""
 
 
 class AlreadyPublished(Conflict, code="invoice_already_published"):

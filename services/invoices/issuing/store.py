@@ -125,7 +125,8 @@ async def open_of(conn: Conn, tenant_id: UUID, customer_id: UUID) -> tuple[int, 
     """How many issued invoices of a customer have something due, and how much in cents."""
     row = await conn.fetchrow(
         """select count(*) as invoices, coalesce(sum(amount_due_cents), 0)::bigint as due_cents from invoices
-           where tenant_id = $1 and customer_id = $2 and status not in ('draft', 'cancelled') and amount_due_cents > 0""",
+           where tenant_id = $1 and customer_id = $2
+               and status not in ('draft', 'cancelled') and amount_due_cents > 0""",
         tenant_id,
         customer_id,
     )

@@ -173,7 +173,7 @@ begin
     return query select * from unnest(ids, numbers, refusals);
 end $$;
 
--- A customer is gone, and with it all that belonged to it. The journal stays: it names no person.
+-- A customer is gone, and with it its invoices. The journal stays: it names no person.
 create function erase_customer(tenant uuid, customer uuid) returns void language plpgsql as $$
 declare
     gone uuid[];
@@ -183,14 +183,5 @@ begin
     ) i;
     delete from line_items where tenant_id = tenant and invoice_id = any (gone);
     delete from applications where tenant_id = tenant and invoice_id = any (gone);
-    delete from disputes where tenant_id = tenant and invoice_id = any (gone);
-    delete from instalments n using plans p
-        where p.tenant_id = tenant and p.customer_id = customer and n.tenant_id = tenant and n.plan_id = p.id;
-    delete from plan_invoices where tenant_id = tenant and invoice_id = any (gone);
-    delete from plans where tenant_id = tenant and customer_id = customer;
-    delete from credit_note_lines l using credit_notes c
-        where c.tenant_id = tenant and c.customer_id = customer and l.tenant_id = tenant and l.credit_note_id = c.id;
-    delete from credit_applications where tenant_id = tenant and invoice_id = any (gone);
-    delete from credit_notes where tenant_id = tenant and customer_id = customer;
     delete from invoices where tenant_id = tenant and id = any (gone);
 end $$;

@@ -1,6 +1,6 @@
 """The one place that writes an invoice's balance and status, and tells about it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -18,7 +18,7 @@ TELLING = {"paid": INVOICE_PAID, "overdue": INVOICE_OVERDUE}
 """Statuses that have an event of their own when an invoice reaches them."""
 
 
-async def lock(conn: Conn, tenant_id: UUID, invoice_ids: Sequence[UUID]) -> dict[UUID, Receivable]:
+async def lock(conn: Conn, tenant_id: UUID, invoice_ids: Collection[UUID]) -> dict[UUID, Receivable]:
     """Invoices by id, locked in the order of their ids; unknown ones are absent."""
     return await store.lock(conn, tenant_id, list(invoice_ids))
 

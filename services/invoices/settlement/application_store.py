@@ -71,8 +71,8 @@ async def remember(conn: Conn, wish: Wish, outcome: Outcome, *, now: datetime) -
 async def bar(conn: Conn, tenant_id: UUID, allocation_id: UUID, *, now: datetime) -> None:
     """Remember that an allocation that never arrived must not be applied when it does."""
     await conn.execute(
-        """insert into applications
-               (tenant_id, allocation_id, status, applied_cents, write_off_cents, amount_due_cents, created_at, reversed_at)
+        """insert into applications (tenant_id, allocation_id, status, applied_cents, write_off_cents,
+               amount_due_cents, created_at, reversed_at)
            values ($1, $2, 'barred', 0, 0, 0, $3, $3)""",
         tenant_id,
         allocation_id,

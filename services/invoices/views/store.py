@@ -1,0 +1,68 @@
+"""Reading invoices: one with all that belongs to it, and lists."""
+
+from datetime import date, datetime
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from services.invoices.settlement.model import Receivable
+from services.invoices.settlement.store import receivable
+from shared.db import Conn
+from shared.http import pages
+from shared.http.pages import Page, PageQuery, Sort, Where
+
+ONE = """
+    select invoice, email, lines, applications, timezone from whole_invoices where tenant_id = $1 and id = $2
+"""
+LIST = """
+    select i.id, i.created_at, i.issue_date, i.due_date, i.amount_cents as amount, i.amount_due_cents as amount_due,
+        coalesce(i.invoice_number, '') as invoice_number, row_to_json(i)::text as invoice,
+        (select r.email from recipients r where r.tenant_id = i.tenant_id and r.customer_id = i.customer_id) as email
+    from invoices i
+"""
+SORTS = {
+    "created_at": Sort("i.created_at", datetime),
+    "issue_date": Sort("i.issue_date", date),
+    "due_date": Sort("i.due_date", date),
+    "amount": Sort("i.amount_cents", int),
+    "amount_due": Sort("i.amount_due_cents", int),
+    "invoice_number": Sort("coalesce(i.invoice_number, '')", str),
+}
+
+_decoder = msgspec.json.Decoder(Receivable)
+
+
+async def find(conn: Conn, tenant_id: UUID, invoice_id: UUID) -> tuple[Receivable, str | None] | None:
+    """An invoice with its lines and payments, and the time zone that the tenant set for invoicing."""
+    row = await conn.fetchrow(ONE, tenant_id, invoice_id)
+    return None if row is None else (receivable(row), row["timezone"])
+
+
+async def page(conn: Conn, where: Where, query: PageQuery, *, total: int | None) -> Page[Receivable]:
+    """A piece of a list, without lines and payments."""
+    found = await pages.fetch(conn, LIST, where, query, sorts=SORTS, count=total, id_expression="i.id")
+    return found.map(_listed)
+
+
+async def count(conn: Conn, tenant_id: UUID, statuses: list[str] | None, *, archived: bool | None) -> int:
+    """How many invoices there are, from the counts that are kept rather than by counting."""
+    total: int = await conn.fetchval(
+        """select coalesce(sum(invoices), 0)::bigint from invoice_counts
+           where tenant_id = $1 and ($2::text[] is null or status = any($2)) and ($3::boolean is null or archived = $3)""",
+        tenant_id,
+        statuses,
+        archived,
+    )
+    return total
+
+
+async def timezone(conn: Conn, tenant_id: UUID) -> str | None:
+    """The time zone that the tenant set for invoicing."""
+    zone: str | None = await conn.fetchval("select timezone from settings where tenant_id = $1", tenant_id)
+    return zone
+
+
+def _listed(row: asyncpg.Record) -> Receivable:
+    email = msgspec.json.encode(row["email"]).decode()
+    return _decoder.decode(f'{row["invoice"][:-1]},"email":{email}}}')
