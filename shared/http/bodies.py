@@ -4,9 +4,10 @@ The fast path decodes in one pass. Only when that fails is the input walked fiel
 """
 
 import functools
+import re
 import types
 import typing
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar, cast
 from zoneinfo import available_timezones
@@ -201,7 +202,49 @@ def _field_error(path: str, error: msgspec.ValidationError) -> FieldError:
     message, _, inner = str(error).partition(" - at `$")
     inner = inner.rstrip("`")
     field = path + inner if path else inner.removeprefix(".")
-    return FieldError(field=field, message=message[:1].lower() + message[1:])
+    return FieldError(field=field, message=_in_words(message))
+
+
+_KINDS = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "uuid": "a UUID",
+    "date": "a date such as 2026-01-31",
+    "datetime": "an instant such as 2026-01-31T12:00:00Z",
+    "null": "null",
+}
+_SENTENCES: tuple[tuple[str, Callable[["re.Match[str]"], str]], ...] = (
+    (r"Expected `(.+?)`, got `(.+?)`", lambda m: f"must be {_kinds(m[1])}, not {_kinds(m[2])}"),
+    (r"Expected `str` of length >= (\d+)", lambda m: f"must have at least {m[1]} characters"),
+    (r"Expected `str` of length <= (\d+)", lambda m: f"must have at most {m[1]} characters"),
+    (r"Expected `str` matching regex .*", lambda _: "does not have the right form"),
+    (r"Expected `array` of length >= (\d+)", lambda m: f"must have at least {m[1]} entries"),
+    (r"Expected `array` of length <= (\d+)", lambda m: f"must have at most {m[1]} entries"),
+    (r"Expected `.+?` >= (\S+)", lambda m: f"must be at least {m[1]}"),
+    (r"Expected `.+?` <= (\S+)", lambda m: f"must be at most {m[1]}"),
+    (r"Expected `.+?` > (\S+)", lambda m: f"must be more than {m[1]}"),
+    (r"Expected `.+?` < (\S+)", lambda m: f"must be less than {m[1]}"),
+    (r"Invalid UUID", lambda _: "must be a UUID"),
+    (r"Invalid RFC3339 encoded date", lambda _: "must be a date such as 2026-01-31"),
+    (r"Invalid RFC3339 encoded datetime", lambda _: "must be an instant such as 2026-01-31T12:00:00Z"),
+)
+
+
+def _in_words(message: str) -> str:
+    """msgspec's message as a sentence about the field, for people who do not know Python's types."""
+    for pattern, sentence in _SENTENCES:
+        match = re.fullmatch(pattern, message, re.DOTALL)
+        if match:
+            return sentence(match)
+    return message[:1].lower() + message[1:]
+
+
+def _kinds(names: str) -> str:
+    return " or ".join(_KINDS.get(name.strip(), name.strip()) for name in names.split("|"))
 
 
 def _join(path: str, name: str) -> str:

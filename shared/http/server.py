@@ -121,6 +121,7 @@ class Server:
             HTTP_IN_FLIGHT.dec()
         if not response.prepared:
             response.headers["X-Request-Id"] = request_id
+            response.headers["Server"] = "ARPilot"  # versions of what we run on are nobody's business
         return response
 
     async def _shed_or(

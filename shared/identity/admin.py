@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
 from shared.clock import now
+from shared.db import Conn
 from shared.identity import keys
 from shared.ids import uuid7
 
-Owner = asyncpg.Connection[asyncpg.Record]
+Owner = Conn
 
 
 class KeyInfo(msgspec.Struct, frozen=True, kw_only=True):

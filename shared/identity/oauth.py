@@ -66,9 +66,9 @@ async def issue_token(call: Call[None, None]) -> web.StreamResponse:
     )
     answer = AccessToken(
         access_token=token,
-        token_type="Bearer",
+        token_type="Bearer",  # noqa: S106  the type, not a token
         expires_in=tokens.ACCESS_SECONDS,
-        scope=" ".join(granted),  # noqa: S106  the type, not a token
+        scope=" ".join(granted),
     )
     response = call.answer(msgspec.structs.asdict(answer))
     response.headers["Cache-Control"] = "no-store"

@@ -1,0 +1,67 @@
+"""Fixtures for all tests: servers once per worker, one system over the local bus, one over RabbitMQ."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from shared.testing import servers
+from tests import harness
+from tests.harness import Client, System
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server, as its superuser."""
+    with servers.postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def amqp_url() -> Iterator[str]:
+    """A RabbitMQ server."""
+    with servers.broker() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def template(postgres_url: str) -> str:
+    """A migrated database to clone."""
+    return asyncio.run(harness.make_template(postgres_url))
+
+
+@pytest_asyncio.fixture
+async def database_url(postgres_url: str, template: str) -> AsyncIterator[str]:
+    """A fresh, migrated database, as its owner."""
+    async with harness.cloned(postgres_url, template) as url:
+        yield url
+
+
+@pytest_asyncio.fixture(scope="session")
+async def system(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
+    """All five services in this process over the local bus. Tests share it: each makes tenants of its own."""
+    data_dir: Path = tmp_path_factory.mktemp("system")
+    async with harness.cloned(postgres_url, template) as url:
+        async with harness.system_over(harness.environment(url, "local:", data_dir)) as system:
+            yield system
+        await harness.verify_ledgers(url)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def rabbit_system(
+    postgres_url: str, template: str, amqp_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[System]:
+    """The same over RabbitMQ."""
+    data_dir: Path = tmp_path_factory.mktemp("rabbit-system")
+    async with harness.cloned(postgres_url, template) as url:
+        async with harness.system_over(harness.environment(url, amqp_url, data_dir)) as system:
+            yield system
+        await harness.verify_ledgers(url)
+
+
+@pytest_asyncio.fixture
+async def client(system: System) -> Client:
+    """A client of a new tenant with all scopes."""
+    return await system.client()
