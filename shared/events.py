@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from shared.http.bodies import dec_hook
+from shared.http.bodies import dec_hook, enc_hook
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ CONTENT_TYPE = "application/cloudevents+json"
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 """Half of what RabbitMQ takes in one message, so that no event can be written that never leaves the outbox."""
 
-_json = msgspec.json.Encoder(decimal_format="number")
+_json = msgspec.json.Encoder(decimal_format="number", enc_hook=enc_hook)
 
 
 class EventTooLarge(ValueError):

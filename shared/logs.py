@@ -40,7 +40,14 @@ def _renderers(log_format: str) -> list[structlog.typing.Processor]:
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if log_format == "json":
         return [remove, structlog.processors.format_exc_info, _without_secrets, structlog.processors.JSONRenderer()]
-    return [remove, _without_secrets, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    return [
+        remove,
+        _without_secrets,
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,  # the other one prints variables, secrets among them
+        ),
+    ]
 
 
 def _without_secrets(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -61,7 +61,7 @@ class Link:
 
     @property
     def connected(self) -> bool:
-        return self._connection is not None and not self._connection.is_closed
+        return self._connection is not None and self._connection.connected.is_set()
 
     @asynccontextmanager
     async def channel(self, *, confirms: bool) -> AsyncIterator[AbstractChannel]:
@@ -82,23 +82,33 @@ class Link:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await channel.initialize()
-        except LOST as error:
+        except (*LOST, RuntimeError) as error:  # a connection that closes at this moment raises RuntimeError
             await _close(connection)  # one that opens no channel is of no use, whatever it says of itself
             raise BusAway(reason_of(error)) from error
         return channel
 
     async def _connect(self) -> AbstractConnection:
         async with self._connecting:
-            if self._connection is None or self._connection.is_closed:
+            if self._connection is None or not self.connected:
+                await self.close()
                 self._connection = await self._connect_at_last()
             return self._connection
+
+    async def _connect_once(self) -> AbstractConnection:
+        connection = aio_pika.Connection(self._url)
+        try:
+            await connection.connect(timeout=CONNECT_SECONDS)
+        except BaseException:
+            await connection.close()  # or its finalizer tries to, when there may be no event loop any more
+            raise
+        return connection
 
     async def _connect_at_last(self) -> AbstractConnection:
         """Try for ever; say once that the broker is away and once that it is back."""
         failed = False
         for seconds in pauses(first_seconds=0.1):
             try:
-                connection = await aio_pika.connect(self._url, timeout=CONNECT_SECONDS)
+                connection = await self._connect_once()
             except LOST as error:
                 if not failed:
                     log.warning("RabbitMQ is away, trying again", place=self._place, reason=reason_of(error))

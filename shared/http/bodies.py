@@ -15,7 +15,7 @@ from zoneinfo import available_timezones
 import msgspec
 
 from shared.errors import BadRequest, FieldError, InvalidFields, InvalidQuery
-from shared.money import Bounded, Money
+from shared.money import Bounded, Money, major
 
 T = TypeVar("T")
 
@@ -55,6 +55,17 @@ def dec_hook(kind: type, value: object) -> object:
     if issubclass(kind, Money | Bounded | Timezone):
         return kind.parse(value)
     raise NotImplementedError(kind)
+
+
+def enc_hook(value: object) -> object:
+    """Encode the request types, where an answer or an event holds what a request brought."""
+    if isinstance(value, Money):
+        return major(value)
+    if isinstance(value, Bounded):
+        return Decimal(value)
+    if isinstance(value, Timezone):
+        return str.__str__(value)
+    raise NotImplementedError(type(value))
 
 
 @functools.cache

@@ -13,6 +13,7 @@ from shared import clock
 from shared.db import Conn
 from shared.errors import FieldError, InvalidQuery, PreconditionFailed
 from shared.http import idempotency
+from shared.http.bodies import enc_hook
 from shared.http.pages import Page
 from shared.identity.callers import Caller
 
@@ -23,7 +24,7 @@ B = TypeVar("B")
 Q = TypeVar("Q")
 
 JSON = "application/json"
-_encoder = msgspec.json.Encoder(decimal_format="number")
+_encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=enc_hook)
 
 
 def encode(data: object) -> bytes:

@@ -28,6 +28,7 @@ from services.customers.profiles.model import (
     Name,
 )
 from shared.http.calls import Call
+from shared.http.client import ServiceAway
 from shared.http.pages import PageQuery
 from shared.http.routes import Route
 
@@ -133,7 +134,9 @@ async def delete_customer(call: Call[None, DeleteQuery]) -> web.StreamResponse:
 
 async def _refuse_open_balance(call: Call[None, DeleteQuery], tenant_id: UUID, path: str) -> None:
     answer = await call.runtime.internal.get("invoices", f"{path}/balance", _BalanceAnswer, tenant_id=tenant_id)
-    if answer is not None and answer.data.open_invoices:
+    if answer is None:  # it knows every customer, if only as one with nothing open
+        raise ServiceAway(service="invoices", retry_after_seconds=2)
+    if answer.data.open_invoices:
         raise HasOpenBalance(open_invoices=answer.data.open_invoices, amount_due=answer.data.amount_due)
 
 
