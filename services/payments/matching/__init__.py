@@ -1,0 +1,1 @@
+"""Which invoices a payment means, and putting the money on them."""

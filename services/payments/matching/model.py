@@ -1,7 +1,7 @@
 """What cash application knows and decides: an open invoice, a payment, the signals found, and how sure they make us.
 
-Pure: no database, no clock, no chance. The confidences are a table (`FITS`), not a sum of secret weights, so that each can
-be read, argued about and tested. Source of the rules: docs/accounting.md "Cash application".
+Pure: no database, no clock, no chance. The confidences are a table (`FITS`), not a sum of secret weights, so that
+each can be read, argued about and tested. Source of the rules: docs/accounting.md "Cash application".
 """
 
 from collections.abc import Sequence

@@ -24,6 +24,7 @@ class Payers:
         self._exact: dict[str, set[UUID]] = {}
         self._pieces: dict[str, set[UUID]] = {}
         self._aliases: dict[str, set[UUID]] = {}
+        self._doubted: set[tuple[str, UUID]] = set()
 
     def put(self, customer_id: UUID, name: str) -> None:
         """Remember a customer's name; knowing it already is fine."""
@@ -51,10 +52,27 @@ class Payers:
     def unlearn(self, alias: str, customer_id: UUID) -> None:
         self._aliases.get(alias, set()).discard(customer_id)
 
+    def doubt(self, alias: str, customer_id: UUID, *, doubted: bool) -> None:
+        """People took money off this customer that came under this name: it may still be the payer, but is not sure."""
+        pair = (alias, customer_id)
+        if doubted:
+            self._doubted.add(pair)
+        else:
+            self._doubted.discard(pair)
+
     def find(self, payer: str | None, text: str) -> list[Payer]:
         """The customers that the payer may be, likeliest first; a name that stands for several tells nothing sure."""
         if not payer:
             return self._in_text(text)
+        alias = names.key(payer)
+        return [
+            Payer(found.customer_id, found.customer_name, PayerSign.VAGUE, found.likeness)
+            if (alias, found.customer_id) in self._doubted
+            else found
+            for found in self._named(payer)
+        ]
+
+    def _named(self, payer: str) -> list[Payer]:
         aliased = self._aliases.get(names.key(payer), set())
         if aliased:
             sign = PayerSign.ALIAS if len(aliased) == 1 else PayerSign.VAGUE

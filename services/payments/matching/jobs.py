@@ -1,0 +1,108 @@
+"""What runs by itself: examining the payments that wait, and going on with what a crash or an outage interrupted."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import structlog
+
+from services.payments.intake import store as intake_store
+from services.payments.matching import actions, store
+from services.payments.matching.books import Books
+from services.payments.matching.carrying import carry_out
+from shared import clock
+from shared.db import CONTENDED, EXHAUSTED, LOST, DatabaseAway
+from shared.jobs import Job
+from shared.stopping import either, pause
+
+if TYPE_CHECKING:
+    from shared.app import Runtime
+
+log = structlog.get_logger(__name__)
+
+BATCH_PAYMENTS = 100
+MAX_TENANTS = 20
+POLL_SECONDS = 2.0
+GATHER_SECONDS = 0.05
+"""After a commit wait so long for more, so that a stream of payments is examined in batches."""
+RETRY_SECONDS = 2.0
+UNANSWERED_SECONDS = 10.0
+"""Longer than a command takes: whoever sent it has died, or was not answered."""
+MAX_RESUMED = 2000
+
+AWAY = (DatabaseAway, *LOST, *EXHAUSTED, *CONTENDED)
+
+
+class Waker:
+    """Rings whenever this process has committed something, which may have been a payment."""
+
+    def __init__(self) -> None:
+        self.rung = asyncio.Event()
+
+
+@asynccontextmanager
+async def waker(runtime: "Runtime") -> AsyncIterator[Waker]:
+    """The one waker of a process."""
+    made = Waker()
+    runtime.database.on_commit.append(made.rung.set)
+    yield made
+
+
+@asynccontextmanager
+async def books(_: "Runtime") -> AsyncIterator[Books]:
+    """The indexes of a process."""
+    yield Books()
+
+
+async def match_waiting(runtime: "Runtime", stopping: asyncio.Event) -> None:
+    """Examine queued payments until the process stops."""
+    rung = runtime.use(Waker).rung
+    while not stopping.is_set():
+        rung.clear()
+        try:
+            is_busy = await match_next(runtime)
+        except AWAY as error:
+            log.warning("matching waits for the database", reason=str(error))
+            await pause(RETRY_SECONDS, stopping)
+            continue
+        except Exception:
+            log.exception("matching failed")
+            await pause(RETRY_SECONDS, stopping)
+            continue
+        if not is_busy:
+            async with either(stopping, rung) as over:
+                await pause(POLL_SECONDS, over)
+            await pause(GATHER_SECONDS, stopping)
+
+
+async def match_next(runtime: "Runtime") -> bool:
+    """Examine one batch of each tenant that has payments queued; says whether there was any."""
+    async with runtime.database.connection() as conn:
+        tenants = await store.tenants_with_work(conn, MAX_TENANTS)
+    for tenant_id in tenants:
+        await _match_batch(runtime, tenant_id)
+    return bool(tenants)
+
+
+async def _match_batch(runtime: "Runtime", tenant_id: UUID) -> None:
+    async with runtime.database.transaction() as conn:
+        await store.next_tick(conn, tenant_id)  # before the queue's rows: locks are taken in one order everywhere
+        queued = await store.take_queued(conn, tenant_id, BATCH_PAYMENTS)
+        found = await actions.examine(conn, tenant_id, queued, runtime.use(Books), forced=False, now=clock.now())
+    if found.applied:
+        await carry_out(runtime, tenant_id, found.applied)
+
+
+async def resume(runtime: "Runtime") -> None:
+    """Ask again for whatever the invoices service has not answered."""
+    async with runtime.database.connection() as conn:
+        before = clock.now() - timedelta(seconds=UNANSWERED_SECONDS)
+        outstanding = await intake_store.unanswered(conn, before, MAX_RESUMED)
+    for tenant_id, allocations in outstanding.items():
+        await carry_out(runtime, tenant_id, sorted({allocation.payment_id for allocation in allocations}))
+
+
+JOBS = (Job("resume_matches", every_seconds=5, run=resume),)

@@ -1,0 +1,1 @@
+"""The queue of bookable facts for the accounting system."""
