@@ -14,11 +14,14 @@ class NotifierConfig(ServiceConfig, frozen=True, kw_only=True):
         str | None,
         Meta(
             description="mail server: `smtp://user:password@host:587` (STARTTLS), `smtps://…:465` (TLS), "
-            "`smtp+insecure://…` (no TLS); none: mails are kept in `<data dir>/mail` and shown at /dev/mail"
+            "`smtp+insecure://…` (no TLS); none: mails are kept in the mail directory and shown at /dev/mail"
         ),
     ] = None
     smtp_ca_file: Annotated[
         str | None, Meta(description="certificates to trust the mail server by, beside the system's")
+    ] = None
+    mail_dir: Annotated[
+        str | None, Meta(description="where mails that may not leave are kept; `<data dir>/mail` by default")
     ] = None
     mail_from: Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+$", description="address that mails come from")] = (
         "invoices@arpilot.localhost"

@@ -6,9 +6,10 @@ from uuid import UUID
 from aiohttp import web
 from msgspec import Meta
 
-from services.notifier.communications import actions, links, pages, store
+from services.notifier.communications import actions, pages, store
 from services.notifier.communications.errors import CommunicationGone, CommunicationUnknown, LinkUnknown
 from services.notifier.communications.events import Communication, Kind, Status
+from shared import links
 from shared.http.calls import Call
 from shared.http.pages import PageQuery, Where
 from shared.http.routes import Route
@@ -80,7 +81,7 @@ async def unsubscribe(call: Call[None, None]) -> web.StreamResponse:
 
 
 def _target(call: Call[None, None]) -> tuple[UUID, UUID]:
-    target = links.read(call.runtime.settings.secret_key, UNSUBSCRIBE, call.path("token"))
+    target = links.read(call.runtime.settings.secret_key, UNSUBSCRIBE, call.path("token"), now=call.now)
     if target is None:
         raise LinkUnknown
     return target

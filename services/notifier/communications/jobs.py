@@ -19,7 +19,7 @@ import aiosmtplib
 import msgspec
 import structlog
 
-from services.notifier.communications import api, links, model, store
+from services.notifier.communications import api, model, store
 from services.notifier.communications.events import (
     COMMUNICATION_FAILED,
     COMMUNICATION_SENT,
@@ -40,7 +40,7 @@ from services.notifier.templates import store as templates
 from services.notifier.templates.errors import TemplateWrong
 from services.notifier.templates.model import Rendered, Stage, Template, fill
 from services.notifier.templates.system import template_id
-from shared import clock, outbox
+from shared import clock, links, outbox
 from shared.app import Runtime
 from shared.db import EXHAUSTED, LOST, Conn, DatabaseAway
 from shared.errors import Unavailable
@@ -146,7 +146,7 @@ async def _prepare(runtime: Runtime, turn: Turn) -> Ready:
     wanted = model.still_wanted(turn.kind, letter.invoices)
     if isinstance(wanted, str):
         raise NotWanted(wanted)
-    link = _unsubscribe_url(runtime, turn) if turn.kind in REMINDERS else None
+    link = _unsubscribe_url(runtime, turn, letter.origin) if turn.kind in REMINDERS else None
     rendered = _words(turn, ground, letter, wanted, link)
     attachments = await _attachments(runtime, turn, wanted)
     sender = ground.settings.sender_name or letter.company.name
@@ -231,10 +231,9 @@ async def _attachments(runtime: Runtime, turn: Turn, invoices: Sequence[LetterIn
     return found
 
 
-def _unsubscribe_url(runtime: Runtime, turn: Turn) -> str:
+def _unsubscribe_url(runtime: Runtime, turn: Turn, origin: str) -> str:
     token = links.sign(runtime.settings.secret_key, api.UNSUBSCRIBE, turn.tenant_id, turn.id)
-    origin = runtime.settings.public_url or f"http://127.0.0.1:{runtime.settings.port}"
-    return f"{origin.rstrip('/')}/unsubscribe/{token}"
+    return f"{origin}/unsubscribe/{token}"
 
 
 def _mail(

@@ -98,6 +98,8 @@ class LetterInvoice(msgspec.Struct, frozen=True, kw_only=True):
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
     """What the invoices service tells for a mail."""
 
+    origin: str
+    """Scheme and host that customers see."""
     company: Company
     invoices: Sequence[LetterInvoice]
 

@@ -1,4 +1,4 @@
-"""The clock in: reminders, notices of instalments, late fees. After a downtime it catches up by the latest step alone."""
+"""The clock in: reminders, notices of instalments, late fees. A downtime is caught up by the latest step alone."""
 
 from typing import Any
 from uuid import UUID

@@ -1,7 +1,5 @@
 """Rows of schedules, pauses, steps taken and late fees."""
 
-
-
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -165,7 +163,8 @@ async def open_invoices(conn: Conn, who: Candidate, *, today: date) -> list[Open
                                      and (p.until is null or p.until >= $3)) as paused,
                array(select s.days from dunning_steps s where s.tenant_id = $1 and s.invoice_id = i.invoice_id
                      and s.due_date = i.due_date) as done
-           from invoices i where i.tenant_id = $1 and i.customer_id = $2 and i.status in ('pending', 'partial', 'overdue')
+           from invoices i
+           where i.tenant_id = $1 and i.customer_id = $2 and i.status in ('pending', 'partial', 'overdue')
            order by i.invoice_id for update of i""",
         who.tenant_id,
         who.customer_id,

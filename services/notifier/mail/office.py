@@ -34,7 +34,7 @@ async def offices(runtime: Runtime) -> AsyncIterator[object]:
     """The resource: raises WrongSetting for a mail server that cannot be meant."""
     config = runtime.config
     assert isinstance(config, NotifierConfig)
-    local = LocalOffice(Path(runtime.settings.data_dir) / "mail")
+    local = LocalOffice(Path(config.mail_dir or Path(runtime.settings.data_dir) / "mail"))
     if config.smtp_url is None:
         log.warning("no mail server is set: mails stay here", directory=str(local.directory))
         yield Offices(None, local)
