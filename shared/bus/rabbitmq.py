@@ -4,6 +4,7 @@ Works with RabbitMQ 3.10 to 4.x; whatever their defaults differ in is said expli
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,6 +27,8 @@ from shared.retry import pauses
 from shared.stopping import cancel, pause, unless
 
 log = structlog.get_logger(__name__)
+# Each loss is raised to us, too, and said in one line; of the tracebacks only that the broker blocks us is news.
+logging.getLogger("aiormq.connection").addFilter(lambda record: "blocked" in str(record.msg))
 
 EXCHANGE = "arpilot.events"
 DELIVERY_LIMIT = 20
