@@ -206,4 +206,4 @@ begin
 end $$;
 revoke execute on function keep_weeks from public;
 
-select keep_weeks('-infinity', 8);
+do $$ begin perform keep_weeks('-infinity', 8); end $$;
