@@ -9,10 +9,10 @@ import msgspec
 
 from services.invoices.issuing import errors
 from services.invoices.issuing.model import HELD, Facts, currency_of, discount_of, new_line, reprice
+from services.invoices.issuing.plain import given
 from services.invoices.issuing.requests import InvoicePatch, LineCreate, LineItemsReplace, LinePatch, PricePatch
 from services.invoices.lines.errors import LineUnpriced
 from services.invoices.lines.model import Discount, Line, Terms
-from services.invoices.patching import given
 from services.invoices.settlement.errors import MoneyApplied
 from services.invoices.settlement.model import Moment, Receivable, Status
 from services.invoices.tax.model import TaxRate

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from services.invoices.issuing import errors
+from services.invoices.issuing.plain import plain
 from services.invoices.issuing.requests import InvoiceCreate, LineCreate
 from services.invoices.lines.errors import LineUnpriced
 from services.invoices.lines.model import Discount, DiscountType, Line, Price, Terms, price, price_of_amount
@@ -121,7 +122,7 @@ def new_invoice(
         by_lines=bool(body.line_items),
         tax_type=body.tax_type or "summary",
         tax_rate_ids=tuple(dict.fromkeys(body.tax_rate_ids or ())),
-        tax_rate=body.tax_rate,
+        tax_rate=plain(body.tax_rate),
         adjustment_description=body.adjustment_description,
         subtotal_cents=0,
         amount_cents=0,
@@ -168,7 +169,7 @@ def discount_of(
     value = value or Decimal(0)
     if (kind == "percentage" and value > PERCENT) or (kind == "fixed" and major(round_half_up(value)) != value):
         raise errors.DiscountInvalid(field=f"{field}discount_value")
-    return Discount(type=kind, value=value)
+    return Discount(type=kind, value=plain(value))
 
 
 def new_lines(bodies: Sequence[LineCreate], facts: Facts) -> tuple[Line, ...]:
@@ -193,10 +194,10 @@ def new_line(body: LineCreate, position: int, facts: Facts) -> Line:
         position=position,
         description=body.description,
         long_description=body.long_description,
-        quantity=body.quantity,
+        quantity=plain(body.quantity),
         unit=body.unit or (product.unit if product else None),
-        unit_price=unit_price,
-        given_amount_cents=body.line_amount,
+        unit_price=plain(unit_price),
+        given_amount_cents=plain(body.line_amount),
         product_id=body.product_id,
         account_id=facts.revenue_account(account_id, f"{field}account_id") if account_id else None,
         taxable=taxable,
@@ -217,12 +218,17 @@ def _price_new(invoice: Receivable, body: InvoiceCreate, facts: Facts) -> Receiv
     terms = Terms(
         tax_type=invoice.tax_type,
         rates=rates,
-        given_tax_cents=body.tax_amount,
+        given_tax_cents=plain(body.tax_amount),
         discount=discount,
-        adjustment_cents=body.adjustment_amount or 0,
+        adjustment_cents=plain(body.adjustment_amount) or 0,
     )
     return reprice(
-        invoice, lines, terms, amount_cents=body.amount, discount_cents=body.discount_amount, by_lines=bool(lines)
+        invoice,
+        lines,
+        terms,
+        amount_cents=plain(body.amount),
+        discount_cents=body.discount_amount,
+        by_lines=bool(lines),
     )
 
 

@@ -107,6 +107,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 async def findings(conn: Conn) -> list[Finding]:
     """Everything that is wrong with the books; nothing, when all invariants hold."""
+    await conn.execute("set search_path = invoices, identity")  # also as the owner of all schemas
     found = []
     for check, statement in CHECKS.items():
         rows = await conn.fetch(statement)

@@ -23,13 +23,13 @@ async def remember(conn: Conn, event: Event) -> None:
 
 
 async def ask(runtime: Runtime, tenant_id: UUID, customer_id: UUID) -> bool:
-    """Fetch a customer whose event has not arrived yet from its owner, and keep a copy; False where there is none.
+    """Fetch a customer whose event has not arrived yet from its owner, and keep a copy; False where it is unknown.
 
     It must not be called within a transaction: it waits for another service.
     """
     async with runtime.database.connection() as conn:
         if await store.known(conn, tenant_id, customer_id):
-            return False
+            return True  # its event has just arrived
     found = await runtime.internal.get("customers", f"/internal/customers/{customer_id}", Found, tenant_id=tenant_id)
     if found is None:
         return False

@@ -49,7 +49,8 @@ async def count(conn: Conn, tenant_id: UUID, statuses: list[str] | None, *, arch
     """How many invoices there are, from the counts that are kept rather than by counting."""
     total: int = await conn.fetchval(
         """select coalesce(sum(invoices), 0)::bigint from invoice_counts
-           where tenant_id = $1 and ($2::text[] is null or status = any($2)) and ($3::boolean is null or archived = $3)""",
+           where tenant_id = $1 and ($2::text[] is null or status = any($2))
+               and ($3::boolean is null or archived = $3)""",
         tenant_id,
         statuses,
         archived,
