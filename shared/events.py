@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from shared.http.bodies import dec_hook, enc_hook
+from shared.http.bodies import decoder, enc_hook
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def decode(self, kind: builtins.type[T]) -> T:
         """The data as a struct of only the fields that the consumer needs; others are ignored."""
-        return msgspec.json.decode(self.data, type=kind, dec_hook=dec_hook)
+        return decoder(kind).decode(self.data)
 
     def encode(self) -> bytes:
         """The JSON document that the bus carries."""

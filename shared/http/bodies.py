@@ -7,9 +7,9 @@ import functools
 import re
 import types
 import typing
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from zoneinfo import available_timezones
 
 import msgspec
@@ -68,9 +68,15 @@ def enc_hook(value: object) -> object:
     raise NotImplementedError(type(value))
 
 
-@functools.cache
-def _decoder(kind: Hashable) -> "msgspec.json.Decoder[Any]":
-    return msgspec.json.Decoder(cast("Any", kind), dec_hook=dec_hook, float_hook=Decimal)
+_decoders: "dict[Any, msgspec.json.Decoder[Any]]" = {}
+
+
+def decoder(kind: type[T]) -> "msgspec.json.Decoder[T]":
+    """The decoder of a type, numbers kept exact; made once."""
+    known = _decoders.get(kind)
+    if known is None:
+        known = _decoders[kind] = msgspec.json.Decoder(kind, dec_hook=dec_hook, float_hook=Decimal)
+    return known
 
 
 _untyped = msgspec.json.Decoder(float_hook=Decimal)
@@ -81,7 +87,7 @@ def decode_body(raw: bytes, kind: type[T]) -> T:
     if not raw:
         raise BodyMissing
     try:
-        body: T = _decoder(cast("Hashable", kind)).decode(raw)
+        body = decoder(kind).decode(raw)
     except msgspec.ValidationError as error:
         raise InvalidFields(_mistakes(_parse(raw), kind, error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation) as error:

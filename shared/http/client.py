@@ -7,7 +7,7 @@ import msgspec
 
 from shared import clock, tracing
 from shared.errors import NotFound, Unavailable
-from shared.http.bodies import dec_hook
+from shared.http.bodies import decoder
 from shared.http.calls import encode
 from shared.identity import tokens
 
@@ -45,12 +45,12 @@ class InternalClient:
             raw = await self._request("GET", service, path, params=query)
         except NotFound:
             return None
-        return msgspec.json.decode(raw, type=kind, dec_hook=dec_hook)
+        return decoder(kind).decode(raw)
 
     async def post(self, service: str, path: str, body: object, kind: type[T]) -> T:
         """Give an idempotent command. Raises ServiceAway, ServiceRefused."""
         raw = await self._request("POST", service, path, data=encode(body))
-        return msgspec.json.decode(raw, type=kind, dec_hook=dec_hook)
+        return decoder(kind).decode(raw)
 
     async def download(self, service: str, path: str, **parameters: object) -> bytes | None:
         """Fetch bytes, such as a document; None where there are none."""

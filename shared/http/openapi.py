@@ -116,7 +116,7 @@ def _kinds(routes: Sequence[Route]) -> list[Any]:
 def _operation(route: Route, by_kind: dict[Any, Any]) -> dict[str, Any]:
     summary, description = _texts(route)
     operation: dict[str, Any] = {
-        "operationId": route.handler.__name__,
+        "operationId": route.handler.__name__ + ("_by_put" if route.method == "PUT" else ""),
         "tags": [route.path.split("/")[2] if route.path.startswith("/v1/") else "other"],
         "summary": summary,
         "parameters": [*_path_parameters(route), *_query_parameters(route), *_headers(route)],

@@ -19,6 +19,7 @@ from services.customers.profiles.model import (
     CustomerPatch,
 )
 from services.customers.tags import actions as tags
+from services.customers.tags import store as tag_store
 from shared import outbox
 from shared.db import Conn
 from shared.ids import uuid7
@@ -159,7 +160,7 @@ async def _save(conn: Conn, tenant_id: UUID, before: Customer, after: Customer, 
 
 async def _store_parts(conn: Conn, tenant_id: UUID, customer: Customer) -> None:
     await store.replace_contacts(conn, tenant_id, customer.id, customer.contacts)
-    await store.replace_tags(conn, tenant_id, customer.id, [tag.id for tag in customer.tags])
+    await tag_store.replace_tags(conn, tenant_id, customer.id, [tag.id for tag in customer.tags])
 
 
 def _change(

@@ -113,23 +113,6 @@ async def replace_contacts(conn: Conn, tenant_id: UUID, customer_id: UUID, conta
     )
 
 
-async def replace_tags(conn: Conn, tenant_id: UUID, customer_id: UUID, tag_ids: Sequence[UUID]) -> None:
-    """Make a customer's tags just these."""
-    await conn.execute(
-        "delete from customer_tags where tenant_id = $1 and customer_id = $2 and tag_id <> all($3)",
-        tenant_id,
-        customer_id,
-        list(tag_ids),
-    )
-    await conn.execute(
-        "insert into customer_tags (tenant_id, customer_id, tag_id) select $1, $2, unnest($3::uuid[])"
-        " on conflict do nothing",
-        tenant_id,
-        customer_id,
-        list(tag_ids),
-    )
-
-
 async def delete(conn: Conn, tenant_id: UUID, customer_id: UUID) -> None:
     """Remove a customer with its contacts and tag links."""
     await conn.execute("delete from customers where tenant_id = $1 and id = $2", tenant_id, customer_id)

@@ -132,3 +132,20 @@ async def unlink(conn: Conn, tenant_id: UUID, tag_ids: Sequence[UUID], customer_
         list(tag_ids),
     )
     return {row["customer_id"] for row in rows}
+
+
+async def replace_tags(conn: Conn, tenant_id: UUID, customer_id: UUID, tag_ids: Sequence[UUID]) -> None:
+    """Make a customer's tags just these."""
+    await conn.execute(
+        "delete from customer_tags where tenant_id = $1 and customer_id = $2 and tag_id <> all($3)",
+        tenant_id,
+        customer_id,
+        list(tag_ids),
+    )
+    await conn.execute(
+        "insert into customer_tags (tenant_id, customer_id, tag_id) select $1, $2, unnest($3::uuid[])"
+        " on conflict do nothing",
+        tenant_id,
+        customer_id,
+        list(tag_ids),
+    )
