@@ -27,7 +27,7 @@ WINDOW_BATCHES = 4
 """How many batches may be on their way at once: the next is read while the others await their confirms."""
 
 POLL_SECONDS = 1.0
-LEASE_SECONDS = 5.0
+LEASE_SECONDS = 3.0
 NOTIFY_PAUSE_SECONDS = 0.005
 """Least time between two notifications: `NOTIFY` takes a lock that all commits of the database share."""
 REFUSED_PAUSE_SECONDS = 2.0

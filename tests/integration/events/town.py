@@ -65,19 +65,20 @@ class Town:
         self.bus_url = bus_url
 
     @asynccontextmanager
-    async def running(self, subscriptions: Sequence[Subscription] = NOTES) -> AsyncIterator[Bus]:
+    async def running(self, subscriptions: Sequence[Subscription] = NOTES, *, relay: bool = True) -> AsyncIterator[Bus]:
         """Relay and consumer at work, as an app runs them; stopped in good order."""
         bus = buses.connect(self.bus_url)
         consumer = Consumer("mirror", self.mirror, subscriptions)
         bus.subscribe(consumer)
         stopping = asyncio.Event()
-        relay = asyncio.create_task(Relay("orders", self.orders, bus).run(stopping))
-        consuming = asyncio.create_task(bus.consume(consumer, stopping))
+        work = [asyncio.create_task(bus.consume(consumer, stopping))]
+        if relay:
+            work.append(asyncio.create_task(Relay("orders", self.orders, bus).run(stopping)))
         try:
             yield bus
         finally:
             stopping.set()
-            await asyncio.gather(relay, consuming)
+            await asyncio.gather(*work)
             await bus.close()
 
     async def announce(self, *events: NewEvent) -> None:

@@ -1,0 +1,103 @@
+"""Several processes of one service: one relay works, and each commit is heard by it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from shared.bus import Message, Outcome
+from shared.bus.local import LocalBus
+from shared.db import Database
+from shared.relay import Relay
+from shared.stopping import cancel
+from tests.integration.events.town import Town, a_thing, open_database, until
+
+
+class CountingBus(LocalBus):
+    """A bus without queues that remembers what was published through it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.published: list[Message] = []
+
+    @asynccontextmanager
+    async def publisher(self) -> AsyncIterator["CountingBus"]:
+        yield self
+
+    async def publish(self, messages: Sequence[Message]) -> list[Outcome]:
+        self.published += messages
+        return await super().publish(messages)
+
+
+async def test_only_one_of_two_relays_publishes_and_it_hears_the_commits_of_the_other(local_town: Town) -> None:
+    first, second = CountingBus(), CountingBus()
+    other = await open_database(local_town.dsn, "orders")
+    async with _relay(local_town.orders, first):
+        await local_town.announce(a_thing("wakes the first"))
+        await until(lambda: _has(first, 1))
+        async with _relay(other, second):
+            for number in range(20):
+                await Town(local_town.dsn, other, other, "local:").announce(a_thing(str(number)))
+            await until(lambda: _has(first, 21))
+    await other.close()
+
+    assert second.published == []
+
+
+async def test_another_relay_takes_over_when_the_first_stops(local_town: Town) -> None:
+    first, second = CountingBus(), CountingBus()
+    async with _relay(local_town.orders, first):
+        await local_town.announce(a_thing())
+        await until(lambda: _has(first, 1))
+    async with _relay(local_town.orders, second):
+        await local_town.announce(a_thing())
+        await until(lambda: _has(second, 1))
+
+
+async def test_another_relay_takes_over_when_the_first_dies(local_town: Town) -> None:
+    first, second = CountingBus(), CountingBus()
+    dying = asyncio.create_task(Relay("orders", local_town.orders, first).run(asyncio.Event()))
+    await local_town.announce(a_thing())
+    await until(lambda: _has(first, 1))
+    async with local_town.orders.connection() as conn:
+        await conn.execute("update leases set holder = 'a process that is no more'")
+    await cancel(dying)
+
+    async with _relay(local_town.orders, second):
+        await local_town.announce(a_thing())
+        await until(lambda: _has(second, 1))
+
+
+async def test_a_relay_whose_lease_was_taken_stops_publishing(local_town: Town) -> None:
+    first = CountingBus()
+    async with _relay(local_town.orders, first):
+        await local_town.announce(a_thing())
+        await until(lambda: _has(first, 1))
+        async with local_town.orders.connection() as conn:
+            await conn.execute("update leases set holder = 'somebody else', fencing = fencing + 1")
+            await conn.execute("update leases set expires_at = now() + interval '1 hour'")
+
+        async def gave_up() -> bool:
+            before = len(first.published)
+            await local_town.announce(a_thing())
+            await asyncio.sleep(0.2)
+            return len(first.published) == before
+
+        await until(gave_up)
+        async with local_town.orders.connection() as conn:
+            await conn.execute("update leases set expires_at = now()")
+        await local_town.sent()
+
+
+async def _has(bus: CountingBus, count: int) -> bool:
+    return len(bus.published) >= count
+
+
+@asynccontextmanager
+async def _relay(database: Database, bus: CountingBus) -> AsyncIterator[None]:
+    stopping = asyncio.Event()
+    task = asyncio.create_task(Relay("orders", database, bus).run(stopping))
+    try:
+        yield
+    finally:
+        stopping.set()
+        await task
