@@ -22,6 +22,10 @@ from services.invoices.plans import jobs as plan_jobs
 from services.invoices.plans.events import PLAN_COMPLETED, PLAN_DEFAULTED, PLAN_ENROLLED
 from services.invoices.products import api as products
 from services.invoices.recipients import consumers as recipient_consumers
+from services.invoices.rendering import api as rendering
+from services.invoices.rendering import consumers as rendering_consumers
+from services.invoices.rendering import jobs as rendering_jobs
+from services.invoices.rendering.paying import providers
 from services.invoices.reports import api as reports
 from services.invoices.settings import api as settings
 from services.invoices.settlement import api as settlement
@@ -31,6 +35,7 @@ from services.invoices.settlement.events import EVENTS
 from services.invoices.tax_rates import api as tax_rates
 from services.invoices.views import api as views
 from shared.app import Service
+from shared.blobs import blobs
 
 SERVICE = Service(
     name="invoices",
@@ -40,7 +45,7 @@ SERVICE = Service(
     routes=(
         *views.ROUTES,
         *issuing.ROUTES,
-        *dispatch.routes(issuing.ACTIONS, {}),
+        *dispatch.routes(issuing.ACTIONS, rendering.ACTIONS),
         *credit_notes.ROUTES,
         *disputes.ROUTES,
         *plans.ROUTES,
@@ -48,6 +53,7 @@ SERVICE = Service(
         *tax_rates.ROUTES,
         *chart.ROUTES,
         *journal.ROUTES,
+        *rendering.ROUTES,
         *reports.ROUTES,
         *settings.ROUTES,
         *settlement.ROUTES,
@@ -60,8 +66,11 @@ SERVICE = Service(
         *plan_consumers.SUBSCRIPTIONS,
         *credit_consumers.SUBSCRIPTIONS,
         *issuing_consumers.SUBSCRIPTIONS,
+        *rendering_consumers.SUBSCRIPTIONS,
     ),
-    jobs=(*settlement_jobs.JOBS, *plan_jobs.JOBS),
+    jobs=(*settlement_jobs.JOBS, *plan_jobs.JOBS, *rendering_jobs.JOBS),
+    workers=rendering_jobs.WORKERS,
+    resources=(blobs, providers),
     events=(
         *EVENTS,
         CREDIT_NOTE_CREATED,
@@ -73,5 +82,5 @@ SERVICE = Service(
         COMMUNICATION_REQUESTED,
         PDF_REQUESTED,
     ),
-    calls=("customers", "notifier"),
+    calls=("customers", "notifier", "payments"),
 )

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-import facturx  # type: ignore[import-untyped]  # it ships no types
+import facturx
 
 from services.invoices.rendering.bank import find_bic, find_iban
 from services.invoices.rendering.errors import EInvoiceIncomplete

@@ -1,6 +1,6 @@
 """What documents can be refused for."""
 
-from shared.errors import Conflict, Invalid, NotFound
+from shared.errors import Conflict, Invalid, NotFound, Unavailable
 
 
 class NotAPdf(Invalid, code="not_a_pdf"):
@@ -33,3 +33,7 @@ class ProviderUnsigned(Invalid, code="signature_invalid"):
 
 class NoProvider(Conflict, code="no_payment_provider"):
     """Paying online is not set up here; use the bank details on the invoice."""
+
+
+class ProviderAway(Unavailable, code="payment_provider_unavailable"):
+    """The payment provider is away; try again shortly, or pay by bank transfer."""
