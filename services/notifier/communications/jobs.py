@@ -92,6 +92,9 @@ async def send_mails(runtime: Runtime, stopping: asyncio.Event) -> None:
         except (DatabaseAway, *LOST, *EXHAUSTED) as error:
             log.warning("mails wait for the database", reason=str(error))
             await pause(AWAY_SECONDS, stopping)
+        except Exception as error:  # noqa: BLE001 - our own bug, and no reason to stop for good
+            log.error("mails could not be taken up", exc_info=error)
+            await pause(AWAY_SECONDS, stopping)
         else:
             if not sent:
                 await pause(config.poll_seconds, stopping)

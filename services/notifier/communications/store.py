@@ -149,13 +149,14 @@ async def forget_customer(conn: Conn, tenant_id: UUID, customer_id: UUID) -> Non
 async def take_turns(conn: Conn, turn: UUID, *, limit: int, now: datetime) -> list[Turn]:
     """Take up mails that are due, and those whose process died before the hand-over."""
     rows = await conn.fetch(
-        """with due as (
-               (select tenant_id, id from communications where status = 'pending' and next_attempt_at <= $2
-                order by next_attempt_at limit $3 for update skip locked)
-               union all
-               (select tenant_id, id from communications
-                where status = 'sending' and turn_until <= $2 and handed_over_at is null limit $3
-                for update skip locked))
+        """with waiting as (
+               select tenant_id, id from communications where status = 'pending' and next_attempt_at <= $2
+               order by next_attempt_at limit $3 for update skip locked),
+           dropped as (
+               select tenant_id, id from communications
+               where status = 'sending' and turn_until <= $2 and handed_over_at is null limit $3
+               for update skip locked),
+           due as (select * from waiting union all select * from dropped limit $3)
            update communications c set status = 'sending', turn = $1, turn_until = $2 + make_interval(secs => $4),
                attempts = attempts + 1, version = version + 1, updated_at = $2
            from due where c.tenant_id = due.tenant_id and c.id = due.id
