@@ -173,7 +173,3 @@ async def finish(runtime: "Runtime", work: Work, error: str | None) -> None:
     """End an import."""
     async with runtime.database.transaction() as conn:
         await store.finish(conn, work, error, clock.now())
-
-
-WORKERS = (import_files, import_files)
-RESOURCES = (waker,)
