@@ -16,7 +16,8 @@ from shared.http.pages import Page, PageQuery, Sort, Where
 from shared.money import major
 
 SELECT = """select n.id, n.tenant_id, n.credit_note_number, n.invoice_id, i.invoice_number, n.customer_id, n.dispute_id,
-    n.currency, n.reason, n.credit_date, n.amount_cents, n.tax_cents, n.applied_cents, n.unapplied_cents, n.created_by,
+    n.currency, n.reason, n.credit_date as date, n.amount_cents as amount, n.tax_cents, n.applied_cents,
+    n.unapplied_cents, n.created_by,
     n.version, n.created_at, n.updated_at
     from credit_notes n left join invoices i on i.tenant_id = n.tenant_id and i.id = n.invoice_id"""
 
@@ -85,10 +86,10 @@ def _note(
         dispute_id=row["dispute_id"],
         currency=row["currency"],
         reason=row["reason"],
-        date=row["credit_date"],
-        subtotal=major(row["amount_cents"] - row["tax_cents"]),
+        date=row["date"],
+        subtotal=major(row["amount"] - row["tax_cents"]),
         tax_amount=major(row["tax_cents"]),
-        amount=major(row["amount_cents"]),
+        amount=major(row["amount"]),
         applied_amount=major(row["applied_cents"]),
         unapplied_amount=major(row["unapplied_cents"]),
         lines=lines,

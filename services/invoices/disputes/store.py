@@ -13,8 +13,9 @@ from shared.http import pages
 from shared.http.pages import Page, PageQuery, Sort, Where
 from shared.money import major
 
-SELECT = """select d.id, d.invoice_id, i.invoice_number, d.customer_id, d.currency, d.status, d.reason, d.amount_cents,
-    d.notes, d.resolution, d.resolution_notes, d.credit_note_id, d.resolved_at, d.version, d.created_at, d.updated_at
+SELECT = """select d.id, d.invoice_id, i.invoice_number, d.customer_id, d.currency, d.status, d.reason,
+    d.amount_cents as amount, d.notes, d.resolution, d.resolution_notes, d.credit_note_id, d.resolved_at, d.version, d.created_at,
+    d.updated_at
     from disputes d left join invoices i on i.tenant_id = d.tenant_id and i.id = d.invoice_id"""
 
 SORTS = {
@@ -50,8 +51,7 @@ async def lock(conn: Conn, tenant_id: UUID, dispute_id: UUID) -> Dispute | None:
 
 
 def _dispute(row: asyncpg.Record) -> Dispute:
-    fields = dict(row)
-    return msgspec.convert({**fields, "amount": major(fields.pop("amount_cents"))}, Dispute)
+    return msgspec.convert({**row, "amount": major(row["amount"])}, Dispute)
 
 
 async def page(conn: Conn, where: Where, query: PageQuery) -> Page[Dispute]:

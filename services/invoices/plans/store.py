@@ -21,8 +21,8 @@ DUE = """select sum(case when i.status = 'cancelled' then 0 else i.amount_due_ce
     from plan_invoices pi join invoices i on i.tenant_id = pi.tenant_id and i.id = pi.invoice_id
     where pi.tenant_id = p.tenant_id and pi.plan_id = p.id"""
 
-SELECT = f"""select p.id, p.customer_id, p.status, p.currency, p.amount_cents, p.frequency, p.notes, p.ended_at,
-    p.version, p.created_at, p.updated_at, coalesce(({DUE}), 0)::bigint as due_cents from plans p"""  # noqa: S608  constant
+SELECT = f"""select p.id, p.customer_id, p.status, p.currency, p.amount_cents as amount, p.frequency, p.notes,
+    p.ended_at, p.version, p.created_at, p.updated_at, coalesce(({DUE}), 0)::bigint as due_cents from plans p"""
 
 SORTS = {
     "created_at": Sort("p.created_at", datetime),
@@ -73,7 +73,7 @@ async def _plans(conn: Conn, tenant_id: UUID, rows: Sequence[asyncpg.Record]) ->
 
 
 def _plan(row: dict[str, Any], instalments: Sequence[Instalment], invoices: Sequence[PlannedInvoice]) -> PaymentPlan:
-    amount_cents = row.pop("amount_cents")
+    amount_cents = row.pop("amount")
     due_cents = row.pop("due_cents")
     paid_cents = model.paid_cents(amount_cents, due_cents=due_cents)
     paid = model.paid_per_instalment(instalments, paid_cents=paid_cents)
@@ -163,7 +163,7 @@ async def lock(conn: Conn, tenant_id: UUID, plan_id: UUID) -> ActivePlan | None:
     """A plan, kept from changing until the transaction ends; its invoices are locked before."""
     row = await conn.fetchrow(
         f"""select p.id, p.status, coalesce(({DUE}), 0)::bigint as due_cents
-            from plans p where p.tenant_id = $1 and p.id = $2 for update""",  # noqa: S608  constant
+            from plans p where p.tenant_id = $1 and p.id = $2 for update""",
         tenant_id,
         plan_id,
     )
@@ -214,7 +214,7 @@ async def to_review(conn: Conn, *, now: datetime) -> list[tuple[UUID, UUID]]:
                     and n.due_date < ($1 at time zone coalesce(s.timezone, t.timezone))::date
             ) e
             where p.status = 'active' and (d.due_cents = 0 or p.amount_cents - d.due_cents < e.expected_cents)
-            limit $2""",  # noqa: S608  constant
+            limit $2""",
         now,
         REVIEWED,
     )
@@ -226,7 +226,7 @@ async def delete_of_customer(conn: Conn, tenant_id: UUID, customer_id: UUID) -> 
     for table, column in (("instalments", "plan_id"), ("plan_invoices", "plan_id"), ("plans", "id")):
         await conn.execute(
             f"""delete from {table} where tenant_id = $1
-                    and {column} in (select id from plans where tenant_id = $1 and customer_id = $2)""",  # noqa: S608  constants
+                    and {column} in (select id from plans where tenant_id = $1 and customer_id = $2)""",
             tenant_id,
             customer_id,
         )
