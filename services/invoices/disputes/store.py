@@ -14,8 +14,8 @@ from shared.http.pages import Page, PageQuery, Sort, Where
 from shared.money import major
 
 SELECT = """select d.id, d.invoice_id, i.invoice_number, d.customer_id, d.currency, d.status, d.reason,
-    d.amount_cents as amount, d.notes, d.resolution, d.resolution_notes, d.credit_note_id, d.resolved_at, d.version, d.created_at,
-    d.updated_at
+    d.amount_cents as amount, d.notes, d.resolution, d.resolution_notes, d.credit_note_id, d.resolved_at,
+    d.version, d.created_at, d.updated_at
     from disputes d left join invoices i on i.tenant_id = d.tenant_id and i.id = d.invoice_id"""
 
 SORTS = {
