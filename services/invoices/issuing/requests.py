@@ -34,7 +34,7 @@ class LineCreate(Body, frozen=True, kw_only=True):
     """A line: `unit_price` times `quantity`, or `line_amount`."""
 
     description: Text
-    quantity: Quantity = Quantity(1)
+    quantity: Quantity = msgspec.field(default_factory=lambda: Quantity(1))  # msgspec cannot show a Quantity as default
     unit_price: UnitPrice | None = None
     line_amount: SignedMoney | None = None
     unit: Annotated[str, Meta(max_length=50)] | None = None
