@@ -7,14 +7,17 @@ from uuid import UUID
 
 from services.payments.imports import errors, model, store
 from services.payments.imports.formats.detect import Format
+from services.payments.imports.formats.rows import Row
 from services.payments.imports.model import Batch, PaymentImport, Work
 from services.payments.imports.store import Counts, NewImport
 from services.payments.intake import actions as intake
-from services.payments.intake.actions import Maker
+from services.payments.intake.actions import Maker, PaymentCreate
 from shared.db import Conn
 from shared.ids import uuid7
+from shared.money import PositiveMoney
 
 CHUNK_BYTES = 1 << 20
+PAYMENT_METHOD = "bank_transfer"
 
 
 class Upload(NamedTuple):
@@ -72,11 +75,22 @@ async def take_in(conn: Conn, work: Work, batch: Batch, *, done_rows: int, now: 
     if not await store.keep(conn, work):
         return False
     maker = Maker(work.tenant_id, work.currency, work.created_by, "import", now)
-    made = (
-        await intake.create_many(conn, maker, [model.payment(row) for row in batch.payments]) if batch.payments else []
-    )
+    made = await intake.create_many(conn, maker, [payment_of(row) for row in batch.payments]) if batch.payments else []
     if batch.rejections:
         await store.insert_rejections(conn, work, done_rows, batch.rejections)
     duplicates = sum(one.duplicate for one in made)
     counts = Counts(len(batch.items), len(made) - duplicates, duplicates, len(batch.rejections))
     return await store.advance(conn, work, counts, model.progress(work, batch), now)
+
+
+def payment_of(row: Row) -> PaymentCreate:
+    """The payment that a row reports."""
+    return PaymentCreate(
+        amount=PositiveMoney(row.amount_cents),
+        payment_date=row.date,
+        payment_method=PAYMENT_METHOD,
+        payer_name=row.payer or None,
+        payer_reference=row.reference or None,
+        external_payment_id=row.external_id,
+        currency=row.currency,
+    )

@@ -10,11 +10,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from services.payments.imports.formats.detect import Format
 from services.payments.imports.formats.rows import Rejected, Row
-from services.payments.intake.actions import PaymentCreate
-from shared.money import PositiveMoney
 
 Status = Literal["processing", "completed", "failed"]
-PAYMENT_METHOD = "bank_transfer"
 SHOWN_REJECTIONS = 1000
 
 
@@ -86,16 +83,3 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 def progress(work: Work, batch: Batch) -> float:
     """The share of the file that is done; only a finished import is at 1."""
     return min(batch.read_bytes / max(work.size_bytes, 1), 0.99)
-
-
-def payment(row: Row) -> PaymentCreate:
-    """The payment that a row reports."""
-    return PaymentCreate(
-        amount=PositiveMoney(row.amount_cents),
-        payment_date=row.date,
-        payment_method=PAYMENT_METHOD,
-        payer_name=row.payer or None,
-        payer_reference=row.reference or None,
-        external_payment_id=row.external_id,
-        currency=row.currency,
-    )

@@ -156,58 +156,40 @@ def _work(row: asyncpg.Record) -> Work:
     return msgspec.convert({**row, "mapping": mapping}, Work)
 
 
+MINE = "where tenant_id = $1 and id = $2 and claim = $3 and status = 'processing' returning true"
+KEEP = f"update payment_imports set claimed_until = clock_timestamp() + make_interval(secs => $4) {MINE}"
+RELEASE = f"update payment_imports set claimed_until = clock_timestamp(), fruitless_claims = 0 {MINE}"
+ADVANCE = f"""update payment_imports
+    set rows = rows + $4, accepted = accepted + $5, duplicates = duplicates + $6, rejected = rejected + $7,
+        progress = $8, updated_at = $9, fruitless_claims = 0,
+        claimed_until = clock_timestamp() + make_interval(secs => $10) {MINE}"""
+FINISH = f"""update payment_imports
+    set status = case when $4::text is null then 'completed' else 'failed' end, error = $4,
+        progress = case when $4::text is null then 1 else progress end, updated_at = $5, finished_at = $5 {MINE}"""
+
+
 async def keep(conn: Conn, work: Work) -> bool:
     """Hold on to a claim; False when somebody else has taken over."""
-    return await _update(conn, work, "claimed_until = clock_timestamp() + make_interval(secs => $4)", CLAIM_SECONDS)
+    return bool(await conn.fetchval(KEEP, work.tenant_id, work.id, work.claim, CLAIM_SECONDS))
 
 
-async def release(conn: Conn, work: Work) -> bool:
+async def release(conn: Conn, work: Work) -> None:
     """Give a claim back, so that the next who looks may go on."""
-    return await _update(conn, work, "claimed_until = clock_timestamp(), fruitless_claims = 0")
+    await conn.fetchval(RELEASE, work.tenant_id, work.id, work.claim)
 
 
 async def advance(conn: Conn, work: Work, counts: Counts, progress: float, now: datetime) -> bool:
     """Record a batch, in the transaction that imports it; False when somebody else has taken over."""
-    return await _update(
-        conn,
-        work,
-        """rows = rows + $4, accepted = accepted + $5, duplicates = duplicates + $6, rejected = rejected + $7,
-           progress = $8, updated_at = $9, fruitless_claims = 0,
-           claimed_until = clock_timestamp() + make_interval(secs => $10)""",
-        *counts,
-        progress,
-        now,
-        CLAIM_SECONDS,
-    )
+    values = (*counts, progress, now, CLAIM_SECONDS)
+    return bool(await conn.fetchval(ADVANCE, work.tenant_id, work.id, work.claim, *values))
 
 
 async def finish(conn: Conn, work: Work, error: str | None, now: datetime) -> None:
     """End an import, and drop the bytes that nobody needs any more."""
-    ended = await _update(
-        conn,
-        work,
-        """status = case when $4::text is null then 'completed' else 'failed' end, error = $4,
-           progress = case when $4::text is null then 1 else progress end, updated_at = $5, finished_at = $5""",
-        error,
-        now,
-    )
-    if ended:
+    if await conn.fetchval(FINISH, work.tenant_id, work.id, work.claim, error, now):
         await conn.execute(
             "delete from payment_import_chunks where tenant_id = $1 and import_id = $2", work.tenant_id, work.id
         )
-
-
-async def _update(conn: Conn, work: Work, changes: str, *values: object) -> bool:
-    """Change an import while its claim is ours; `changes` is a constant of this module."""
-    updated = await conn.fetchval(
-        f"update payment_imports set {changes} where tenant_id = $1 and id = $2 and claim = $3"
-        " and status = 'processing' returning true",
-        work.tenant_id,
-        work.id,
-        work.claim,
-        *values,
-    )
-    return updated is not None
 
 
 async def insert_rejections(conn: Conn, work: Work, first: int, rejections: Sequence[tuple[int, Rejected]]) -> None:
