@@ -12,6 +12,7 @@ from services.invoices.disputes import api as disputes
 from services.invoices.disputes import consumers as dispute_consumers
 from services.invoices.disputes.events import DISPUTE_CREATED, DISPUTE_RESOLVED
 from services.invoices.issuing import api as issuing
+from services.invoices.issuing import charging_api as charging
 from services.invoices.issuing import consumers as issuing_consumers
 from services.invoices.issuing import internal_api as closing
 from services.invoices.issuing.events import COMMUNICATION_REQUESTED, PDF_REQUESTED
@@ -58,6 +59,7 @@ SERVICE = Service(
         *settings.ROUTES,
         *settlement.ROUTES,
         *closing.ROUTES,
+        *charging.ROUTES,
     ),
     subscriptions=(
         *recipient_consumers.SUBSCRIPTIONS,

@@ -19,13 +19,12 @@ class CommunicationSent(msgspec.Struct, frozen=True, kw_only=True):
 
     invoice_id: UUID | None = None
     kind: str | None = None
-    stage: str | None = None
     sent_at: datetime | None = None
 
     @property
     def is_reminder(self) -> bool:
         """Whether it reminds of an invoice that was sent before."""
-        return self.kind == "remind" or (self.kind is None and self.stage != "initial_send")
+        return self.kind not in ("send", "email")
 
 
 async def mark_sent(conn: Conn, event: Event) -> None:

@@ -148,3 +148,8 @@ async def open_ids(conn: Conn, tenant_id: UUID, customer_id: UUID) -> list[UUID]
 async def erase_customer(conn: Conn, tenant_id: UUID, customer_id: UUID) -> None:
     """Delete a customer's invoices and all that hangs on them."""
     await conn.execute("select erase_customer($1, $2)", tenant_id, customer_id)
+
+
+async def take_turn(conn: Conn, invoice_id: UUID) -> None:
+    """Let nobody else make this very invoice until the transaction ends."""
+    await conn.execute("select pg_advisory_xact_lock(hashtextextended($1::text, 0))", str(invoice_id))
