@@ -38,7 +38,7 @@ async def find(conn: Conn, tenant_id: UUID, allocation_ids: Sequence[UUID]) -> d
 async def lock_ids(conn: Conn, tenant_id: UUID, allocation_ids: Sequence[UUID]) -> None:
     """Let nobody else decide about the same allocations until the transaction ends, applied or not."""
     await conn.execute(
-        """select pg_advisory_xact_lock(hashtextextended('application:' || $1::text || a::text, 0))
+        """select pg_advisory_xact_lock(hashtextextended('application:' || $1::uuid || a, 0))
            from (select a from unnest($2::uuid[]) a order by a) ordered""",
         tenant_id,
         list(allocation_ids),

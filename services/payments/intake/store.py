@@ -36,7 +36,7 @@ async def insert(conn: Conn, tenant_id: UUID, payments: Sequence[Payment]) -> se
         """insert into payments (tenant_id, id, amount_cents, currency, payment_date, payment_method, payer_name,
                payer_reference, external_payment_id, notes, deposit_account_id, source, created_by, created_at,
                updated_at)
-           select $1, new.id, amount_cents, currency, payment_date, payment_method, payer_name, payer_reference,
+           select $1::uuid, new.id, amount_cents, currency, payment_date, payment_method, payer_name, payer_reference,
                external_payment_id, notes, deposit_account_id, source, created_by, created_at, created_at
            from unnest($2::uuid[], $3::bigint[], $4::text[], $5::date[], $6::text[], $7::text[], $8::text[],
                $9::text[], $10::text[], $11::uuid[], $12::text[], $13::text[], $14::timestamptz[])

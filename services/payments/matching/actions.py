@@ -340,11 +340,6 @@ async def record(
     tick = await store.next_tick(conn, tenant_id)
     await payments.settle(conn, tenant_id, answered)
     await store.claim(conn, tenant_id, [allocation.invoice_id for allocation in answered], tick)
-    for allocation in answered:
-        result = by_id[allocation.id]
-        if result.amount_due_cents is not None and allocation.state in (State.APPLIED, State.REFUSED):
-            due, version = result.amount_due_cents, result.invoice_version
-            await store.set_due(conn, tenant_id, allocation.invoice_id, due, version, tick)
     await _conclude(conn, tenant_id, answered, tick, now)
     return answered
 

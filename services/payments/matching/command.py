@@ -41,8 +41,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     allocation_id: UUID
     status: Literal["applied", "reversed", "refused"]
     applied_cents: int | None = None
+    write_off_cents: int | None = None
     amount_due_cents: int | None = None
-    invoice_version: int | None = None
     code: str | None = None
     detail: str | None = None
 
@@ -88,8 +88,13 @@ def outcome(allocation: Allocation, result: Result) -> Allocation:
     """The allocation as it stands after the answer; `updated_at` is the caller's to set."""
     if result.status == "applied":
         applied = allocation.amount_cents if result.applied_cents is None else result.applied_cents
+        lost = allocation.write_off_cents if result.write_off_cents is None else result.write_off_cents
         return msgspec.structs.replace(
-            allocation, state=State.APPLIED, applied_cents=applied, invoice_due_cents=result.amount_due_cents
+            allocation,
+            state=State.APPLIED,
+            applied_cents=applied,
+            write_off_cents=lost,
+            invoice_due_cents=result.amount_due_cents,
         )
     if result.status == "reversed":
         return msgspec.structs.replace(allocation, state=State.REVERSED, invoice_due_cents=result.amount_due_cents)

@@ -59,6 +59,7 @@ def known_invoice(seen: SeenInvoice) -> KnownInvoice:
         status=seen.status,
         archived=seen.archived_at is not None,
         sequence=seen.version,
+        counted=[payment.allocation_id for payment in seen.payments or ()],
     )
 
 

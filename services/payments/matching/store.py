@@ -38,6 +38,8 @@ class KnownInvoice(msgspec.Struct, frozen=True, kw_only=True):
     archived: bool
     sequence: int
     tick: int = 0
+    counted: Sequence[UUID] = ()
+    """Allocations that the amount due has taken into account already."""
 
     @property
     def free_cents(self) -> int:
@@ -99,8 +101,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _COLUMNS = """id, customer_id, customer_name, number, currency, amount_cents, due_cents, claimed_cents, issue_date,
-    due_date,
-    terms, status, archived, sequence, tick"""
+    due_date, terms, status, archived, sequence, tick"""
 
 
 async def next_tick(conn: Conn, tenant_id: UUID) -> int:
@@ -116,23 +117,22 @@ async def next_tick(conn: Conn, tenant_id: UUID) -> int:
 async def put_invoices(conn: Conn, tenant_id: UUID, invoices: Sequence[KnownInvoice], tick: int) -> list[UUID]:
     """Keep the newest of each invoice; returns the ids of those that were news."""
     rows = await conn.fetch(
-        """insert into known_invoices as known (tenant_id, id, customer_id, customer_name, number, number_keys,
-            currency,
-               amount_cents, due_cents, issue_date, due_date, terms, status, archived, sequence, tick)
-           select $1, id, customer_id, customer_name, number, string_to_array(keys, ' '), currency, amount_cents,
-           due_cents,
-               issue_date, due_date, terms, status, archived, sequence, $2
+        """insert into known_invoices as known (tenant_id, tick, id, customer_id, customer_name, number, number_keys,
+               currency, amount_cents, due_cents, issue_date, due_date, terms, status, archived, sequence, counted)
+           select $1::uuid, $2::bigint, id, customer_id, customer_name, number, string_to_array(keys, ' '), currency,
+               amount_cents, due_cents, issue_date, due_date, terms, status, archived, sequence,
+               string_to_array(counted, ' ')::uuid[]
            from unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
-           $10::bigint[],
-               $11::date[], $12::date[], $13::text[], $14::text[], $15::boolean[], $16::bigint[])
+               $10::bigint[], $11::date[], $12::date[], $13::text[], $14::text[], $15::boolean[], $16::bigint[],
+               $17::text[])
                as news (id, customer_id, customer_name, number, keys, currency, amount_cents, due_cents, issue_date,
-                        due_date, terms, status, archived, sequence)
+                        due_date, terms, status, archived, sequence, counted)
            on conflict (tenant_id, id) do update set customer_id = excluded.customer_id,
                customer_name = excluded.customer_name, number = excluded.number, number_keys = excluded.number_keys,
                currency = excluded.currency, amount_cents = excluded.amount_cents, due_cents = excluded.due_cents,
                issue_date = excluded.issue_date, due_date = excluded.due_date, terms = excluded.terms,
                status = excluded.status, archived = excluded.archived, sequence = excluded.sequence,
-               tick = excluded.tick
+               counted = excluded.counted, tick = excluded.tick
                where known.sequence < excluded.sequence
            returning id""",
         tenant_id,
@@ -151,8 +151,11 @@ async def put_invoices(conn: Conn, tenant_id: UUID, invoices: Sequence[KnownInvo
         [i.status for i in invoices],
         [i.archived for i in invoices],
         [i.sequence for i in invoices],
+        [" ".join(str(allocation_id) for allocation_id in i.counted) for i in invoices],
     )
-    return [row["id"] for row in rows]
+    news = [row["id"] for row in rows]
+    await claim(conn, tenant_id, news, tick)
+    return news
 
 
 def number_keys(number: str | None) -> list[str]:
@@ -236,39 +239,24 @@ async def closed_numbers(conn: Conn, tenant_id: UUID, keys: Sequence[str]) -> di
 
 
 async def claim(conn: Conn, tenant_id: UUID, invoice_ids: Sequence[UUID], tick: int) -> None:
-    """Recompute what payments ask of these invoices: the only place where it is written."""
+    """Recompute what payments have asked of these invoices that the amount due does not show yet.
+
+    The only place where it is written: what is pending, and what is applied but not in the newest event.
+    """
     await conn.execute(
-        """update known_invoices known set tick = $3, claimed_cents = coalesce((
-               select sum(amount_cents + write_off_cents) from allocations a
-               where a.tenant_id = $1 and a.invoice_id = known.id and a.state = 'pending'), 0)
-           where tenant_id = $1 and id = any($2)""",
+        """update known_invoices known set tick = $3, claimed_cents = claims.cents
+           from (select i.id, coalesce(sum(a.write_off_cents + case when a.state = 'pending' then a.amount_cents
+                        else a.applied_cents end), 0) as cents
+                 from known_invoices i
+                 left join allocations a on a.tenant_id = i.tenant_id and a.invoice_id = i.id
+                    and (a.state = 'pending' or (a.state in ('applied', 'reversing') and not a.id = any(i.counted)))
+                 where i.tenant_id = $1 and i.id = any($2)
+                 group by i.id) claims
+           where known.tenant_id = $1 and known.id = claims.id and known.claimed_cents <> claims.cents""",
         tenant_id,
         sorted(set(invoice_ids)),
         tick,
     )
-
-
-async def set_due(
-    conn: Conn, tenant_id: UUID, invoice_id: UUID, due_cents: int, version: int | None, tick: int
-) -> None:
-    """Take what the invoices service said is due now, before its event says so; never back in time."""
-    if version is None:
-        await conn.execute(
-            "update known_invoices set due_cents = least(due_cents, $3), tick = $4 where tenant_id = $1 and id = $2",
-            tenant_id,
-            invoice_id,
-            due_cents,
-            tick,
-        )
-    else:
-        await conn.execute(
-            "update known_invoices set due_cents = $3, tick = $4 where tenant_id = $1 and id = $2 and sequence < $5",
-            tenant_id,
-            invoice_id,
-            due_cents,
-            tick,
-            version,
-        )
 
 
 async def forget_customer(conn: Conn, tenant_id: UUID, customer_id: UUID, tick: int) -> None:
@@ -405,8 +393,8 @@ async def note(conn: Conn, tenant_id: UUID, decisions: Sequence[Decision]) -> No
 async def trail(conn: Conn, tenant_id: UUID, payment_id: UUID) -> list[Decision]:
     """All decisions about a payment, the first first."""
     rows = await conn.fetch(
-        "select id, payment_id, action, invoice_ids, actor, rule, confidence::float8 as confidence, evidence,
-        created_at"
+        "select id, payment_id, action, invoice_ids, actor, rule, confidence::float8 as confidence, evidence,"
+        " created_at"
         " from matching_trail where tenant_id = $1 and payment_id = $2 order by created_at, id",
         tenant_id,
         payment_id,
@@ -429,8 +417,8 @@ async def undone(conn: Conn, tenant_id: UUID, payment_ids: Sequence[UUID]) -> di
 async def settings(conn: Conn, tenant_id: UUID) -> Settings:
     """The tenant's settings, or the defaults."""
     row = await conn.fetchrow(
-        "select auto_match, threshold::float8 as threshold,
-        tolerance_cents from matching_settings where tenant_id = $1",
+        "select auto_match, threshold::float8 as threshold, tolerance_cents"
+        " from matching_settings where tenant_id = $1",
         tenant_id,
     )
     return msgspec.convert(row, Settings) if row else Settings()

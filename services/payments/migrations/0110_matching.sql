@@ -17,7 +17,8 @@ create table known_invoices (
     currency text not null,
     amount_cents bigint not null,
     due_cents bigint not null,
-    -- asked for by payments and not answered yet
+    -- allocations that the amount due has taken into account, and what others have asked of it besides
+    counted uuid[] not null default '{}',
     claimed_cents bigint not null default 0 check (claimed_cents >= 0),
     issue_date date not null,
     due_date date not null,

@@ -1,8 +1,7 @@
 """What is bookable in an event: pure functions from what happened to the fact that the accounting system must hear of.
 
-Each fact has a `source`, so that an event heard twice, or two events about one fact,
-make one change. Amounts are cents.
-The journal lines follow the table in docs/accounting.md.
+Each fact has a `source`, so that an event heard twice, or two events about one fact, make one change. Amounts are
+cents. The journal lines follow the table in docs/accounting.md.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -34,11 +34,11 @@ async def insert(
                 payment_id, credit_note_id, currency, amount_before_cents, amount_after_cents, lines, description,
                 actor,
                 occurred_at, approval_status, approved_at, created_at, updated_at)
-            select $1, new.id, new.source, new.change_type, new.invoice_id, new.invoice_number, new.customer_id,
+            select $1::uuid, new.id, new.source, new.change_type, new.invoice_id, new.invoice_number, new.customer_id,
                 new.payment_id, new.credit_note_id, new.currency, new.amount_before_cents, new.amount_after_cents,
                 new.lines::jsonb, new.description, new.actor, new.occurred_at,
-                case when new.waits then 'waiting' else 'approved' end, case when new.waits then null else $2 end,
-                $2, $2
+                case when new.waits then 'waiting' else 'approved' end,
+                case when new.waits then null else $2::timestamptz end, $2::timestamptz, $2::timestamptz
             from unnest($3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::uuid[], $9::uuid[], $10::uuid[],
                 $11::text[], $12::bigint[], $13::bigint[], $14::text[], $15::text[], $16::text[], $17::timestamptz[],
                 $18::boolean[])
@@ -101,7 +101,7 @@ async def mark(
     """Note how syncing went."""
     rows = await conn.fetch(
         f"""update reconciliation_changes set sync_status = $3, sync_error = $4, version = version + 1, updated_at = $5,
-                synced_at = case when $3 = 'synced' then $5 end
+                synced_at = case when $3 = 'synced' then $5::timestamptz end
             where tenant_id = $1 and id = any($2) returning {COLUMNS}""",
         tenant_id,
         ids,
