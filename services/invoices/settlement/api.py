@@ -1,6 +1,7 @@
 """The commands that the payments service gives; only its signed token may."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from aiohttp import web
@@ -9,6 +10,7 @@ from msgspec import Meta
 from services.invoices.settlement import actions, applying
 from services.invoices.settlement.applications import Outcome, Wish
 from services.invoices.settlement.applying import Reversal
+from services.invoices.settlement.events import Invoice, invoice_of
 from shared.http.calls import Call
 from shared.http.routes import BULK_BYTES, Route
 
@@ -48,7 +50,22 @@ async def reverse(call: Call[Reversals, None]) -> web.StreamResponse:
         return call.answer({"results": [outcomes[reversal.allocation_id] for reversal in call.body.reversals]})
 
 
+class TenantQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose invoice."""
+
+    tenant_id: UUID
+
+
+async def find(call: Call[None, TenantQuery]) -> web.StreamResponse:
+    """An invoice for a service that its event has not reached yet."""
+    async with call.connection() as conn:
+        invoice = await actions.find(conn, call.query.tenant_id, call.id("invoice_id"))
+        moment = await actions.moment(conn, call.query.tenant_id, call.now)
+    return call.reply(invoice_of(invoice, moment.today))
+
+
 ROUTES = (
+    Route("GET", "/internal/invoices/{invoice_id}", find, internal=True, query=TenantQuery, returns=Invoice),
     Route("POST", "/internal/applications", apply, internal=True, body=Applications, max_bytes=BULK_BYTES),
     Route("POST", "/internal/applications/reverse", reverse, internal=True, body=Reversals, max_bytes=BULK_BYTES),
 )
