@@ -2,8 +2,7 @@
 
 import pytest_asyncio
 
-from tests.harness import Client
-from tests.harness import System
+from tests.harness import Client, System
 
 
 @pytest_asyncio.fixture
