@@ -103,7 +103,7 @@ class _Reader:
             digits,
             bool(closed),
             self.closed[closed[0]] if closed else None,
-            self._near(digits),
+            () if closed else self._near(digits),
         )
 
     def _is_like_ours(self, window: Window) -> bool:

@@ -150,9 +150,17 @@ class _Search:
         if how is Fit.LESS and (len(invoices) > 1 or model.may_be_fee(self.receipt.amount_cents, invoices, self.rules)):
             confidence = min(confidence, model.BY_CHANCE)
             words.append("which part of it stays due is for a person to say")
+        if how in (Fit.LESS, Fit.MORE) and (better := self._fits_better(invoices)):
+            confidence = min(confidence, model.BY_CHANCE)
+            words.append(f"but {_names(better)} of the same customer has exactly this amount due")
         if how in (Fit.LESS, Fit.MORE, Fit.SHORT):
             confidence, words = self._doubts(invoices, confidence, words)
         return self._suggest(invoices, how, confidence, _number_rule(how, payer, strength), words)
+
+    def _fits_better(self, invoices: Sequence[OpenInvoice]) -> list[OpenInvoice]:
+        """Another invoice of the same customer on which nothing would be left over."""
+        of_customer = self.index.by_customer(invoices[0].customer_id, self.receipt.currency)
+        return [i for i in of_customer if i.due_cents == self.receipt.amount_cents and i not in invoices][:1]
 
     def _payer_of(self, invoices: Sequence[OpenInvoice]) -> Payer | None:
         customers = {invoice.customer_id for invoice in invoices}
