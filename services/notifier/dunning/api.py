@@ -32,14 +32,13 @@ from shared.money import Money, Percent, major
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 Tags = Annotated[list[Annotated[str, Meta(min_length=1, max_length=200)]], Meta(max_length=100)]
 Customers = Annotated[list[UUID], Meta(max_length=1000)]
-ZERO = Money(0)
 
 
 class LateFeeBody(Body, frozen=True, kw_only=True):
     """A fee for being late: a fixed amount, a percentage of what is due, or both."""
 
-    amount: Money = ZERO
-    percent: Percent = Percent(0)
+    amount: Money = msgspec.field(default_factory=Money)  # msgspec cannot show a Money as default
+    percent: Percent = msgspec.field(default_factory=Percent)
 
 
 class StepBody(Body, frozen=True, kw_only=True):
@@ -47,7 +46,7 @@ class StepBody(Body, frozen=True, kw_only=True):
 
     days: Annotated[int, Meta(ge=-365, le=365)]
     template_id: UUID
-    minimum_amount: Money = ZERO
+    minimum_amount: Money = msgspec.field(default_factory=Money)
     escalation_level: Annotated[int, Meta(ge=0, le=100)] = 0
     late_fee: LateFeeBody | None = None
 
