@@ -99,10 +99,14 @@ def _wish(body: CreditNoteCreate) -> Wish:
     if body.amount is not None and body.line_items:
         raise AmountAndLines(field="line_items")
     lines = [
-        LineShare(line_item_id=line.line_item_id, quantity=line.quantity, amount_cents=line.amount)
+        LineShare(line_item_id=line.line_item_id, quantity=line.quantity, amount_cents=_cents(line.amount))
         for line in body.line_items or ()
     ]
-    return Wish(reason=body.reason, amount_cents=body.amount, lines=lines)
+    return Wish(reason=body.reason, amount_cents=_cents(body.amount), lines=lines)
+
+
+def _cents(amount: PositiveMoney | None) -> int | None:
+    return None if amount is None else int(amount)
 
 
 async def list_credit_notes(call: Call[None, CreditNoteQuery]) -> web.StreamResponse:
@@ -128,7 +132,7 @@ async def get_credit_note(call: Call[None, None]) -> web.StreamResponse:
 async def apply_credit_note(call: Call[CreditApply, None]) -> web.StreamResponse:
     """Apply what is left of a credit note to other open invoices of the same customer."""
     allocations = [
-        Allocation(invoice_id=allocation.invoice_id, amount_cents=allocation.amount)
+        Allocation(invoice_id=allocation.invoice_id, amount_cents=int(allocation.amount))
         for allocation in call.body.allocations
     ]
     async with call.transaction() as conn:

@@ -72,7 +72,7 @@ async def create_dispute(call: Call[DisputeCreate, None]) -> web.StreamResponse:
     claim = Claim(
         invoice_id=call.body.invoice_id,
         reason=call.body.reason,
-        amount_cents=call.body.amount,
+        amount_cents=None if call.body.amount is None else int(call.body.amount),
         notes=call.body.notes,
     )
     async with call.transaction() as conn:

@@ -104,7 +104,7 @@ def _schedule(body: PlanCreate) -> Schedule:
     return Schedule(
         instalments=None
         if body.instalments is None
-        else tuple(Instalment(due_date=part.due_date, amount_cents=part.amount) for part in body.instalments),
+        else tuple(Instalment(due_date=part.due_date, amount_cents=int(part.amount)) for part in body.instalments),
         count=body.count,
         frequency=body.frequency,
         start_date=body.start_date,
