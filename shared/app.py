@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 from shared import bus as buses
-from shared import db, migrate
+from shared import db, housekeeping, migrate
 from shared.bus import Bus
 from shared.config import ServiceConfig, Settings, WrongSetting, load
 from shared.db import Database
@@ -227,7 +227,10 @@ def _consumer(runtime: Runtime, bus: Bus) -> Consumer:
 async def _background(runtime: Runtime, consumer: Consumer, bus: Bus) -> AsyncIterator[None]:
     """Relay, consumer, jobs and workers of one service."""
     stopping = asyncio.Event()
-    work = [Relay(runtime.name, runtime.database, bus).run(stopping), run_jobs(runtime, runtime.service.jobs, stopping)]
+    work = [
+        Relay(runtime.name, runtime.database, bus).run(stopping),
+        run_jobs(runtime, (*housekeeping.JOBS, *runtime.service.jobs), stopping),
+    ]
     if consumer.patterns:
         work.append(bus.consume(consumer, stopping))
     tasks = [asyncio.create_task(one) for one in work]

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from shared.db import Database
+from shared.housekeeping import forget_handled_events
 from shared.jobs import Job, run_jobs
 from shared.lease import Lease
 from tests.integration.events.town import Town, open_database, until
@@ -185,3 +186,16 @@ def _append_to(runs: list[int]) -> Callable[[Host], Awaitable[None]]:
         runs.append(1)
 
     return run
+
+
+async def test_the_inbox_forgets_only_what_is_old(local_town: Town) -> None:
+    async with local_town.orders.connection() as conn:
+        await conn.execute(
+            "insert into inbox (event_id, received_at)"
+            " select gen_random_uuid(), now() - make_interval(days => number) from generate_series(1, 60) number"
+        )
+
+    await forget_handled_events(Host(local_town.orders))
+
+    async with local_town.orders.connection() as conn:
+        assert await conn.fetchval("select count(*) from inbox") == 29
