@@ -34,6 +34,8 @@ def configure(*, log_format: str, log_level: str) -> None:
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for chatty in ("aiormq", "aio_pika", "asyncio", "yoyo", "botocore"):
         logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
+    # our own edge logs what fails in a handler; what is left are bytes that are no HTTP, a traceback each
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 
 def _renderers(log_format: str) -> list[structlog.typing.Processor]:
