@@ -1,15 +1,8 @@
 """Mails from the request to the mailbox, over the whole system."""
 
-from email import message_from_bytes
-from email.message import EmailMessage
-from email.policy import default
-from pathlib import Path
 from typing import Any
 
-import pypdf
-import pytest
-
-from tests.harness import Client, System, wait_for
+from tests.harness import Client, wait_for
 from tests.integration.notifier.world import a_customer, an_invoice, template
 
 
@@ -27,7 +20,9 @@ async def test_an_invoice_that_is_sent_reaches_the_mailbox_with_its_pdf(client: 
     customer = await a_customer(client)
     invoice = await an_invoice(client, customer["id"])
 
-    answer = await client.post(f"/v1/invoices/{invoice['id']}?action=send", json={"template_id": await template(client)})
+    answer = await client.post(
+        f"/v1/invoices/{invoice['id']}?action=send", json={"template_id": await template(client)}
+    )
     communication = await sent(client, answer.json["communication"]["id"])
 
     assert communication["status"] == "sent", communication

@@ -1,0 +1,206 @@
+"""The page where a customer pays, over HTTP; the browser's view of it is in tests/e2e."""
+
+import hashlib
+import hmac
+import json
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from aiohttp import web
+
+from tests import harness
+from tests.harness import Client, System, wait_for
+from tests.integration.notifier.world import a_customer, an_invoice
+
+WEBHOOK_SECRET = "whsec_test"
+
+
+async def a_page(client: Client, **fields: Any) -> tuple[dict[str, Any], str]:
+    """An invoice and its page's address."""
+    invoice = await an_invoice(client, (await a_customer(client))["id"], **fields)
+    return invoice, (await client.get(f"/v1/invoices/{invoice['id']}/payment-link")).data["url"]
+
+
+async def get(client: Client, url: str) -> tuple[int, str, Any]:
+    async with client.session.get(url) as response:
+        return response.status, await response.text(), response.headers
+
+
+async def pay(client: Client, url: str, outcome: str = "paid") -> str:
+    """Go through the sandbox; returns where it ends."""
+    async with client.session.post(f"{url}/checkout", allow_redirects=False) as response:
+        assert response.status == 303, await response.text()
+        sandbox = response.headers["Location"]
+    async with client.session.post(sandbox, data={"outcome": outcome}, allow_redirects=False) as response:
+        assert response.status == 303, await response.text()
+        return response.headers["Location"]
+
+
+async def test_the_page_shows_the_invoice_and_runs_nothing(client: Client) -> None:
+    await client.patch(
+        "/v1/settings/invoicing",
+        json={"branding": {"company_name": "<b>Evil & Co</b>", "bank_details": "IBAN DE89 3704 0044 0532 0130 00"}},
+    )
+    invoice, url = await a_page(client, note_to_customer="<script>alert(1)</script>")
+
+    status, text, headers = await get(client, url)
+
+    assert status == 200
+    assert invoice["invoice_number"] in text
+    assert "USD\u00a0150.00" in text
+    assert "DE89 3704 0044 0532 0130 00" in text
+    assert "<script" not in text
+    assert "<b>Evil" not in text
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert headers["Cache-Control"] == "no-store"
+
+
+async def test_a_paid_page_becomes_a_payment_that_is_matched(client: Client) -> None:
+    invoice, url = await a_page(client)
+
+    end = await pay(client, url)
+    after = (await client.get(f"/v1/invoices/{invoice['id']}")).data
+    payments = (await client.get(f"/v1/payments?invoice_id={invoice['id']}")).data
+
+    assert end.endswith("?state=paid")
+    assert (after["status"], after["amount_due"]) == ("paid", 0)
+    assert [(payment["amount"], payment["status"]) for payment in payments] == [(150, "matched")]
+    assert "Nothing is due any more" in (await get(client, url))[1]
+
+
+async def test_paying_twice_at_once_takes_the_money_once_for_each_checkout(client: Client) -> None:
+    invoice, url = await a_page(client)
+    async with client.session.post(f"{url}/checkout", allow_redirects=False) as response:
+        sandbox = response.headers["Location"]
+
+    for _ in range(3):
+        async with client.session.post(sandbox, data={"outcome": "paid"}, allow_redirects=False) as response:
+            assert response.status == 303
+    async with client.session.post(f"{url}/checkout", allow_redirects=False) as response:
+        refused = response.status
+
+    payments = (await client.get(f"/v1/payments?invoice_id={invoice['id']}")).data
+    assert len(payments) == 1
+    assert refused == 409
+
+
+async def test_a_declined_payment_leaves_everything_due(client: Client) -> None:
+    invoice, url = await a_page(client)
+
+    end = await pay(client, url, outcome="failed")
+
+    assert end.endswith("?state=failed")
+    assert (await client.get(f"/v1/invoices/{invoice['id']}")).data["amount_due"] == 150
+
+
+@pytest.mark.parametrize("status", ["draft", "cancelled"])
+async def test_what_is_not_owed_cannot_be_paid(client: Client, status: str) -> None:
+    _, url = await a_page(client, status=status)
+
+    _, text, _ = await get(client, url)
+    async with client.session.post(f"{url}/checkout", allow_redirects=False) as response:
+        refused = response.status
+
+    assert "Pay USD" not in text
+    assert refused == 409
+
+
+async def test_a_made_up_link_shows_a_page_that_says_so(client: Client, system: System) -> None:
+    status, text, _ = await get(client, f"{system.base_url}/pay/made-up")
+
+    assert status == 404
+    assert "<h1>Not found</h1>" in text
+
+
+class Stripe:
+    """The part of Stripe's API that we call: it keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.forms: list[dict[str, str]] = []
+        self.keys: list[str] = []
+
+    async def create(self, request: web.Request) -> web.Response:
+        self.forms.append(dict(await request.post()))  # type: ignore[arg-type]
+        self.keys.append(request.headers["Idempotency-Key"])
+        assert request.headers["Authorization"] == "Bearer sk_test_1"
+        return web.json_response({"id": f"cs_{len(self.forms)}", "url": "https://checkout.stripe.com/c/pay/cs"})
+
+
+def signed(
+    message: dict[str, Any], *, secret: str = WEBHOOK_SECRET, at: float | None = None
+) -> tuple[bytes, dict[str, str]]:
+    """A webhook message as Stripe signs it."""
+    raw, stamp = json.dumps(message).encode(), str(int(at or time.time()))
+    mac = hmac.new(secret.encode(), f"{stamp}.".encode() + raw, hashlib.sha256).hexdigest()
+    return raw, {"Stripe-Signature": f"t={stamp},v1={'0' * 64},v1={mac}", "Content-Type": "application/json"}
+
+
+def completed(session_id: str, amount: int, **fields: Any) -> dict[str, Any]:
+    session = {
+        "id": session_id,
+        "object": "checkout.session",
+        "payment_status": "paid",
+        "amount_total": amount,
+        "currency": "usd",
+        "customer_details": {"name": "Kari Nordmann"},
+        **fields,
+    }
+    return {"id": "evt_1", "type": "checkout.session.completed", "data": {"object": session}}
+
+
+async def test_stripe_is_asked_for_the_amount_due_and_believed_only_when_it_signs(
+    database_url: str, tmp_path: Any
+) -> None:
+    stripe = Stripe()
+    app = web.Application()
+    app.router.add_post("/v1/checkout/sessions", stripe.create)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    environ = harness.environment(
+        database_url,
+        "local:",
+        tmp_path,
+        ARPILOT_INVOICES_PAYMENT_PROVIDER="stripe",
+        ARPILOT_INVOICES_STRIPE_SECRET_KEY="sk_test_1",
+        ARPILOT_INVOICES_STRIPE_WEBHOOK_SECRET=WEBHOOK_SECRET,
+        ARPILOT_INVOICES_STRIPE_URL=f"http://127.0.0.1:{port}",
+    )
+    async with harness.system_over(environ) as system:
+        client = await system.client()
+        invoice, url = await a_page(client)
+        async with client.session.post(f"{url}/checkout", allow_redirects=False) as response:
+            assert urlsplit(response.headers["Location"]).hostname == "checkout.stripe.com"
+        form = stripe.forms[0]
+        assert form["line_items[0][price_data][unit_amount]"] == "15000"
+        assert form["line_items[0][price_data][currency]"] == "usd"
+        assert form["success_url"].startswith(url)
+        assert form["client_reference_id"] == stripe.keys[0]
+
+        async def tell(raw: bytes, headers: dict[str, str]) -> int:
+            async with client.session.post(f"{system.base_url}/providers/stripe", data=raw, headers=headers) as answer:
+                return answer.status
+
+        assert await tell(*signed(completed("cs_1", 15000), secret="whsec_other")) == 422
+        assert await tell(*signed(completed("cs_1", 15000), at=time.time() - 3600)) == 422
+        assert await tell(b"{}", {}) == 422
+        assert await tell(*signed(completed("cs_1", 100))) == 200
+        assert await tell(*signed(completed("cs_1", 15000, payment_status="unpaid"))) == 200
+        assert (await client.get(f"/v1/invoices/{invoice['id']}")).data["amount_due"] == 150
+
+        for _ in range(2):
+            assert await tell(*signed(completed("cs_1", 15000))) == 200
+
+        async def paid() -> bool:
+            return (await client.get(f"/v1/invoices/{invoice['id']}")).data["status"] == "paid"
+
+        assert await wait_for(paid)
+        payments = (await client.get(f"/v1/payments?invoice_id={invoice['id']}")).data
+        assert [(p["amount"], p["payer_name"], p["payment_method"]) for p in payments] == [
+            (150, "Kari Nordmann", "credit_card")
+        ]
+    await runner.cleanup()
