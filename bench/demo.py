@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,6 +19,7 @@ from shared.http import outside
 from shared.http.outside import Api, ApiRefused
 
 AT_ONCE = 8
+BANK_FILE = "demo-bank.csv"
 INVOICES_A_CALL = 100
 PAYMENTS_A_CALL = 500
 LOOK_SECONDS = 0.5
@@ -79,11 +81,21 @@ async def fed(book: Book, seed: int, today: date, url: str, key: str) -> None:
             payments = demo_book.payments(seed, today, book.customers, issued)
             await add_payments(feeder, payments)
             await trouble(feeder, issued, today)
-            matched = await until_matched(feeder, len(payments))
+            matched = await until_matched(feeder, seed, len(payments))
     click.echo(
         f"{len(customer_ids)} customers, {len(book.invoices)} invoices, {len(payments)} payments,"
-        f" {matched} of them matched by themselves. See {url}/docs, or: curl -s {url}/v1/reports/aging"
+        f" {matched} of them matched by themselves. See {url}/docs"
     )
+    write_bank_file(demo_book.bank_file(seed, today, book.customers, issued))
+
+
+def write_bank_file(content: str) -> None:
+    """Leave a bank file that pays some of what is still open, to try `arpilot import` with."""
+    data_dir = Path(os.environ.get("ARPILOT_DATA_DIR") or ".arpilot")
+    if data_dir.is_dir():
+        path = data_dir / BANK_FILE
+        path.write_text(content)
+        click.echo(f"Today's bank file is {path}: arpilot import {path}")
 
 
 async def add_customers(feeder: Feeder, book: Book) -> list[str]:
@@ -184,14 +196,14 @@ async def write_off(feeder: Feeder, index: int, one: Issued, _: date) -> None:
     await feeder.post(f"/v1/invoices/{one.id}/write-off", {"reason": "The customer is bankrupt"}, f"write-off-{index}")
 
 
-async def until_matched(feeder: Feeder, count: int) -> int:
+async def until_matched(feeder: Feeder, seed: int, count: int) -> int:
     """Watch cash application until nothing changes any more; returns how many payments it matched."""
     task = feeder.progress.add_task("Matching themselves", total=count)
     matched = quiet = 0
     for _ in range(MOST_LOOKS):
         await asyncio.sleep(LOOK_SECONDS)
-        answer = await feeder.api.get("/v1/payments", status="matched", per_page=1)
-        total = min(int(answer["pagination"]["total"]), count)
+        answer = await feeder.api.get("/v1/payments", status="matched", search=demo_book.payment_id(seed), per_page=1)
+        total = int(answer["pagination"]["total"])
         quiet = quiet + 1 if total == matched and total else 0
         matched = total
         feeder.progress.update(task, completed=matched)

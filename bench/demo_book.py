@@ -1,5 +1,7 @@
 """A year of a small firm's book, invented from a seed: customers, invoices, and how they were paid. Pure."""
 
+import csv
+import io
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +14,7 @@ Fate = Literal["paid", "short", "part", "unpaid", "disputed", "planned", "credit
 DAYS = 365
 FEE = Decimal("12.50")
 """What a bank on the way keeps of a wire."""
+BANK_ROWS = 12
 PLACES = ("Portland", "Austin", "Dayton", "Tampa", "Boise", "Albany", "Fresno", "Tulsa", "Salem", "Reno")
 FIRST = """
     Harbor Northwind Cedar Maple Summit Granite Lakeside Meridian Juniper Pioneer Keystone Willow Sterling Riverside
@@ -163,7 +166,14 @@ def payments(seed: int, today: date, customers: Sequence[Customer], issued: Sequ
     made = sorted(
         (one for one in made if one["payment_date"] <= today.isoformat()), key=lambda one: one["payment_date"]
     )
-    return [{**one, "external_payment_id": f"demo-{seed}-{number:04}"} for number, one in enumerate(made, start=1)]
+    return [
+        {**one, "external_payment_id": payment_id(seed, f"{number:04}")} for number, one in enumerate(made, start=1)
+    ]
+
+
+def payment_id(seed: int, number: str = "") -> str:
+    """Name a payment of the book of this seed; without a number, what all their names begin with."""
+    return f"demo-{seed}-{number}"
 
 
 def grouped(dice: random.Random, payer: Customer, open_ones: Sequence[Issued]) -> list[list[Issued]]:
@@ -223,3 +233,18 @@ def strangers(dice: random.Random, today: date) -> list[dict[str, Any]]:
         }
         for _ in range(6)
     ]
+
+
+def bank_file(seed: int, today: date, customers: Sequence[Customer], issued: Sequence[Issued]) -> str:
+    """Invent today's file of the bank: it pays some of what nobody has paid yet, among what banks report besides."""
+    dice = random.Random(seed + 2)
+    rows = [("Date", "Payer", "Reference", "Amount")]
+    for one in [one for one in issued if one.plan.fate == "unpaid"][-BANK_ROWS:]:
+        payer = customers[one.plan.customer]
+        rows.append((today.isoformat(), payer.pays_as, reference(payer, [one.number]), f"{one.amount:.2f}"))
+        if dice.random() < 0.2:
+            rows.append((today.isoformat(), "Office Depot", "card purchase", f"-{dice.randint(900, 20_000) / 100:.2f}"))
+    rows.append((today.isoformat(), "First National", "Monthly fee", "-18.00"))
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
