@@ -75,6 +75,11 @@ class Subscription:
         return any(events.matches(pattern, event.type) for pattern in self.patterns)
 
 
+def patterns_of(subscriptions: Iterable[Subscription]) -> tuple[str, ...]:
+    """All that these subscriptions hear."""
+    return tuple(dict.fromkeys(pattern for each in subscriptions for pattern in each.patterns))
+
+
 class Failure(NamedTuple):
     """An event that was given up, and why."""
 
@@ -90,7 +95,7 @@ class Consumer:
         self.service = service
         self.database = database
         self._subscriptions = tuple(subscriptions)
-        self.patterns = tuple(dict.fromkeys(name for each in self._subscriptions for name in each.patterns))
+        self.patterns = patterns_of(self._subscriptions)
 
     async def consume(self, batch: Sequence[Event]) -> list[Failure]:
         """Handle the events that are new; returns, once each is settled, those that were given up."""

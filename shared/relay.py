@@ -17,6 +17,7 @@ from shared.bus import Bus, BusAway, Message, Outcome, Publisher
 from shared.db import EXHAUSTED, LOST, Conn, Database, DatabaseAway
 from shared.inbox import reason_of
 from shared.lease import Lease
+from shared.outbox_floor import OutboxFloor
 from shared.retry import pauses
 from shared.stopping import cancel, either, pause, unless
 
@@ -46,8 +47,8 @@ OLDEST_SECONDS = Gauge("arpilot_outbox_oldest_seconds", "Age of the oldest event
 
 PENDING = """
     select id, event_id, type, body from outbox
-    where id <> all($1::bigint[]) and type <> all($2::text[])
-    order by id limit $3
+    where id > $1 and id <> all($2::bigint[]) and type <> all($3::text[])
+    order by id limit $4
 """
 REMOVE = "delete from outbox where id = any($1::bigint[])"
 MEASURE = """
@@ -167,6 +168,7 @@ class _Pump:
         self._wake = wake
         self._in_flight: dict[asyncio.Task[bool], list[int]] = {}
         self._refused_until: dict[str, float] = {}
+        self._floor = OutboxFloor()
 
     async def run(self, conn: Conn, over: asyncio.Event) -> None:
         """Publish what comes until it is over; raises BusAway, or what the database failed with."""
@@ -186,8 +188,9 @@ class _Pump:
             await self._finish(end)
 
     async def _next_batch(self, conn: Conn) -> list[asyncpg.Record]:
+        floor = await self._floor.look(conn)
         on_their_way = [id_ for ids in self._in_flight.values() for id_ in ids]
-        return await conn.fetch(PENDING, on_their_way, self._refused_types(), BATCH_EVENTS)
+        return await conn.fetch(PENDING, floor, on_their_way, self._refused_types(), BATCH_EVENTS)
 
     def _refused_types(self) -> list[str]:
         """Types that have to wait, so that they do not stand before those that the bus does take."""

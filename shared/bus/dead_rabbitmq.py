@@ -21,13 +21,13 @@ class RabbitDeadLetters:
         self._link = Link(url, "dead letters")
 
     async def all(self, service: str, *, limit: int) -> list[DeadLetter]:
-        async with self._link.channel(confirms=True) as channel:
+        async with self._link.channel() as channel:
             return [_read(service, message) async for message in _messages(channel, service, limit=limit)]
 
     async def requeue(self, service: str, event_ids: Collection[str] | None) -> int:
         """Straight into the service's own queue: the other services have handled it already."""
         requeued = 0
-        async with self._link.channel(confirms=True) as channel:
+        async with self._link.channel() as channel:
             async for message in _messages(channel, service, limit=None):
                 if event_ids is None or _read(service, message).event_id in event_ids:
                     await channel.default_exchange.publish(_copy(message), queue_of(service))

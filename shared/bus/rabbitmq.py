@@ -6,7 +6,7 @@ Works with RabbitMQ 3.10 to 4.x; whatever their defaults differ in is said expli
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import aio_pika
@@ -67,9 +67,9 @@ class Link:
         return self._connection is not None and self._connection.connected.is_set()
 
     @asynccontextmanager
-    async def channel(self, *, confirms: bool) -> AsyncIterator[AbstractChannel]:
-        """A channel; waits for the broker for as long as it takes."""
-        channel = await self._open(confirms=confirms)
+    async def channel(self) -> AsyncIterator[AbstractChannel]:
+        """A channel with publisher confirms; waits for the broker for as long as it takes."""
+        channel = await self._open()
         try:
             yield channel
         finally:
@@ -79,9 +79,9 @@ class Link:
         if self._connection is not None:
             await _close(self._connection)
 
-    async def _open(self, *, confirms: bool) -> AbstractChannel:
+    async def _open(self) -> AbstractChannel:
         connection = await self._connect()
-        channel = connection.channel(publisher_confirms=confirms, on_return_raises=True)
+        channel = connection.channel(publisher_confirms=True, on_return_raises=True)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await channel.initialize()
@@ -138,14 +138,9 @@ class RabbitBus:
     def subscribe(self, consumer: Consumer) -> None:
         self._consumers.append(consumer)
 
-    async def declare(self) -> None:
-        """Make the exchange and the subscribed queues, so that nothing published from now on misses them."""
-        async with self._out.channel(confirms=True) as channel:
-            await self._declare_all(channel)
-
     @asynccontextmanager
     async def publisher(self) -> AsyncIterator["RabbitPublisher"]:
-        async with self._out.channel(confirms=True) as channel:
+        async with self._out.channel() as channel:
             try:
                 await self._declare_all(channel)
                 wire = await wire_of(channel)
@@ -172,16 +167,16 @@ class RabbitBus:
 
     async def _consume_once(self, consumer: Consumer, stopping: asyncio.Event) -> None:
         async with AsyncExitStack() as stack:
-            channel = await unless(stopping, stack.enter_async_context(self._in.channel(confirms=True)))
+            channel = await unless(stopping, stack.enter_async_context(self._in.channel()))
             if channel is not None:
                 await channel.set_qos(prefetch_count=PREFETCH_EVENTS)
-                await declare_queue(await declare_exchange(channel), channel, consumer)
+                await declare_queue(await declare_exchange(channel), channel, consumer.service, consumer.patterns)
                 await _Intake(consumer, channel, await wire_of(channel)).run(stopping)
 
     async def _declare_all(self, channel: AbstractChannel) -> None:
         exchange = await declare_exchange(channel)
         for consumer in self._consumers:
-            await declare_queue(exchange, channel, consumer)
+            await declare_queue(exchange, channel, consumer.service, consumer.patterns)
 
 
 class RabbitPublisher:
@@ -315,23 +310,37 @@ async def wire_of(channel: AbstractChannel) -> aiormq.Channel:
     return wire
 
 
+async def declare(url: str, patterns: Mapping[str, Sequence[str]]) -> None:
+    """Make the queues of these services, so that what others announce before they first start is kept for them."""
+    link = Link(url, "declare")
+    try:
+        async with link.channel() as channel:
+            exchange = await declare_exchange(channel)
+            for service, names in patterns.items():
+                await declare_queue(exchange, channel, service, names)
+    finally:
+        await link.close()
+
+
 async def declare_exchange(channel: AbstractChannel) -> AbstractExchange:
     return await channel.declare_exchange(EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
 
 
-async def declare_queue(exchange: AbstractExchange, channel: AbstractChannel, consumer: Consumer) -> None:
-    """The consumer's queue, bound to just the types that it handles, and its queue of dead letters."""
-    await declare_dead_queue(channel, consumer.service)
+async def declare_queue(
+    exchange: AbstractExchange, channel: AbstractChannel, service: str, patterns: Sequence[str]
+) -> None:
+    """A service's queue, bound to just the types that it handles, and its queue of dead letters."""
+    await declare_dead_queue(channel, service)
     arguments: Arguments = {
         "x-queue-type": "quorum",
         "x-delivery-limit": DELIVERY_LIMIT,
         "x-dead-letter-exchange": "",
-        "x-dead-letter-routing-key": dead_queue_of(consumer.service),
+        "x-dead-letter-routing-key": dead_queue_of(service),
         "x-dead-letter-strategy": "at-least-once",
         "x-overflow": "reject-publish",  # what at-least-once dead-lettering asks for; no length limit is set
     }
-    queue = await channel.declare_queue(queue_of(consumer.service), durable=True, arguments=arguments)
-    for pattern in consumer.patterns:
+    queue = await channel.declare_queue(queue_of(service), durable=True, arguments=arguments)
+    for pattern in patterns:
         await queue.bind(exchange, routing_key="#" if pattern == "*" else pattern)
 
 

@@ -11,13 +11,12 @@ from aio_pika.abc import AbstractChannel
 from structlog.testing import capture_logs
 
 from shared import outbox
-from shared.bus import Message
+from shared.bus import Message, rabbitmq
 from shared.bus.rabbitmq import DELIVERY_LIMIT, EXCHANGE, RabbitBus, queue_of
 from shared.ids import uuid7
-from shared.inbox import Consumer
 from shared.testing import servers
 from shared.testing.servers import Broker
-from tests.integration.events.town import NOTES, THING_UNHEARD, Town, a_thing, a_town, until
+from tests.integration.events.town import THING_UNHEARD, Town, a_thing, a_town, until
 
 
 @pytest.fixture
@@ -152,10 +151,11 @@ async def test_an_event_that_no_queue_wants_stays_in_the_outbox_until_one_does(r
     assert message.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
 
 
-async def test_queues_are_declared_before_anything_is_published(rabbit_town: Town) -> None:
-    """A service that starts later still gets what was announced since its queue was declared."""
+async def test_a_service_that_never_started_gets_what_was_announced_since_its_queue_was_declared(
+    rabbit_town: Town,
+) -> None:
+    await rabbitmq.declare(rabbit_town.bus_url, {"mirror": ("thing.*",)})
     bus = RabbitBus(rabbit_town.bus_url)
-    bus.subscribe(Consumer("mirror", rabbit_town.mirror, NOTES))
     async with bus.publisher() as publisher:
         row = outbox.row(a_thing("early"))
         await publisher.publish([Message(row.event_id, row.type, row.body)])

@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import pytest
+
+from shared import outbox, outbox_floor
 from shared.bus import Message, Outcome
 from shared.bus.local import LocalBus
 from shared.db import Database
@@ -101,3 +104,38 @@ async def _relay(database: Database, bus: CountingBus) -> AsyncIterator[None]:
     finally:
         stopping.set()
         await task
+
+
+async def test_an_event_of_a_transaction_that_lasts_long_is_not_passed_over(
+    local_town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its id is lower than those of many events that were published and removed before it became visible."""
+    monkeypatch.setattr(outbox_floor, "LOOK_SECONDS", 0.01)
+    bus = CountingBus()
+    async with _relay(local_town.orders, bus):
+        async with local_town.orders.transaction() as conn:
+            await outbox.put(conn, a_thing("long"))
+            for _ in range(30):
+                await local_town.announce(a_thing("short"))
+                await local_town.sent()
+        await until(lambda: _has(bus, 31))
+
+    assert '"long"' in bus.published[-1].body
+
+
+async def test_the_floor_rises_to_what_is_certain(local_town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox_floor, "LOOK_SECONDS", 0.0)
+    floor = outbox_floor.OutboxFloor()
+    async with local_town.orders.connection() as conn:
+        await local_town.announce(*(a_thing() for _ in range(10)))
+        assert [await floor.look(conn) for _ in range(3)] == [0, 0, 0]  # all ten are left
+        await conn.execute("delete from outbox where id <= 6")
+        assert await floor.look(conn) == 6
+        async with local_town.orders.transaction() as other:
+            await outbox.put(other, a_thing())
+            await local_town.announce(a_thing())
+            await conn.execute("delete from outbox")
+            assert max([await floor.look(conn) for _ in range(5)]) <= 10  # the eleventh may still come
+        assert await floor.look(conn) <= 10
+        await conn.execute("delete from outbox")
+        assert [await floor.look(conn) for _ in range(4)][-1] == 12
