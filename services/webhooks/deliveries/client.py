@@ -7,7 +7,7 @@ checked is the address that is connected to: there is no second look-up that a r
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from socket import socket
 from typing import Any
 
@@ -159,7 +159,7 @@ class Client:
         if self._timer:
             self._timer.cancel()
         for fd in list(self._watched):
-            self._unwatch(fd)
+            self._watch(pycurl.POLL_REMOVE, fd, None, None)
         self._multi.close()
         for exchange in self._idle:
             exchange.curl.close()
@@ -167,25 +167,21 @@ class Client:
     # libcurl → event loop: which sockets to watch, when to call back
 
     def _watch(self, what: int, fd: int, _multi: object, _data: object) -> None:
-        before = self._watched.get(fd, 0)
+        before = self._watched.pop(fd, 0)
         after = 0 if what == pycurl.POLL_REMOVE else what
-        self._switch(before, after, pycurl.POLL_IN, fd, self._loop.add_reader, self._loop.remove_reader)
-        self._switch(before, after, pycurl.POLL_OUT, fd, self._loop.add_writer, self._loop.remove_writer)
         if after:
             self._watched[fd] = after
-        else:
-            self._watched.pop(fd, None)
-
-    def _switch(
-        self, before: int, after: int, bit: int, fd: int, add: Callable[..., Any], remove: Callable[[int], Any]
-    ) -> None:
-        if after & bit and not before & bit:
-            add(fd, self._act, fd, pycurl.CSELECT_IN if bit == pycurl.POLL_IN else pycurl.CSELECT_OUT)
-        elif before & bit and not after & bit:
-            remove(fd)
-
-    def _unwatch(self, fd: int) -> None:
-        self._watch(pycurl.POLL_REMOVE, fd, None, None)
+        changed = before ^ after
+        if changed & pycurl.POLL_IN:
+            if after & pycurl.POLL_IN:
+                self._loop.add_reader(fd, self._act, fd, pycurl.CSELECT_IN)
+            else:
+                self._loop.remove_reader(fd)
+        if changed & pycurl.POLL_OUT:
+            if after & pycurl.POLL_OUT:
+                self._loop.add_writer(fd, self._act, fd, pycurl.CSELECT_OUT)
+            else:
+                self._loop.remove_writer(fd)
 
     def _set_timer(self, milliseconds: int) -> None:
         if self._timer:

@@ -265,14 +265,12 @@ class Dispatcher:
         self._posts[future] = claim
         self._per_endpoint[claim.key] += 1
         self._per_tenant[claim.tenant_id] += 1
-        metrics.IN_FLIGHT.inc()
         future.add_done_callback(lambda done: self._finish(done, claim, now))
 
     def _finish(self, future: asyncio.Future[Result], claim: Claim, started: datetime) -> None:
         del self._posts[future]
         _decrement(self._per_endpoint, claim.key)
         _decrement(self._per_tenant, claim.tenant_id)
-        metrics.IN_FLIGHT.dec()
         if not future.cancelled():
             self._unrecorded += 1
             self._made.put_nowait(Made(claim, future.result(), started, clock.now()))

@@ -1,6 +1,7 @@
 """Writing down what attempts came to: the deliveries in bulk, then the health of the endpoints that it changes."""
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -34,11 +35,16 @@ async def record(conn: Conn, batch: Sequence[Made], healthy_at: Mapping[Key, dat
     now = batch[-1].ended
     settled = await store.settle(conn, [_settlement(made, outcome) for made, outcome in found], now=now)
     counted = [(made, outcome) for made, outcome in found if (made.claim.endpoint_id, made.claim.event_id) in settled]
-    metrics.FENCED.inc(len(found) - len(counted))
-    for made, outcome in counted:
-        metrics.ATTEMPTS.labels(type(outcome).__name__.lower()).inc()
-        metrics.ATTEMPT_SECONDS.observe(made.result.duration_ms / 1000)
+    _measure(counted, fenced=len(found) - len(counted))
     return await _update_health(conn, counted, healthy_at)
+
+
+def _measure(counted: Sequence[tuple[Made, Outcome]], *, fenced: int) -> None:
+    metrics.FENCED.inc(fenced)
+    for kind, count in Counter(type(outcome) for _, outcome in counted).items():
+        metrics.ATTEMPTS.labels(kind.__name__.lower()).inc(count)
+    for made, _ in counted:
+        metrics.ATTEMPT_SECONDS.observe(made.result.duration_ms / 1000)
 
 
 def _outcome(made: Made) -> Outcome:

@@ -50,7 +50,7 @@ class House(System):
         """Wait until everything is delivered or given up."""
 
         async def empty() -> bool:
-            return await self.fetchval("select count(*) from queue") == 0
+            return bool(await self.fetchval("select count(*) = 0 from queue"))
 
         await wait_for(empty, seconds=30)
 

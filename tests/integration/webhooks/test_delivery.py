@@ -159,7 +159,7 @@ async def time_passes(house: House, webhook_id: str) -> None:
     """Everything is due now, and every cooldown is over."""
 
     async def recorded() -> bool:
-        return await house.fetchval("select count(*) from queue where lease is not null") == 0
+        return bool(await house.fetchval("select count(*) = 0 from queue where lease is not null"))
 
     await wait_for(recorded)
     await house.execute(
