@@ -15,6 +15,7 @@ from services.invoices.issuing import api as issuing
 from services.invoices.issuing import charging_api as charging
 from services.invoices.issuing import consumers as issuing_consumers
 from services.invoices.issuing import internal_api as closing
+from services.invoices.issuing.creating import creating
 from services.invoices.issuing.events import COMMUNICATION_REQUESTED, PDF_REQUESTED
 from services.invoices.journal import api as journal
 from services.invoices.plans import api as plans
@@ -72,7 +73,7 @@ SERVICE = Service(
     ),
     jobs=(*settlement_jobs.JOBS, *plan_jobs.JOBS, *rendering_jobs.JOBS),
     workers=rendering_jobs.WORKERS,
-    resources=(blobs, providers),
+    resources=(blobs, providers, creating),
     events=(
         *EVENTS,
         CREDIT_NOTE_CREATED,

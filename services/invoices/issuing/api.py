@@ -8,6 +8,7 @@ from aiohttp import web
 
 from services.invoices.issuing import actions, changes, errors, model
 from services.invoices.issuing.bulk import bulk_create
+from services.invoices.issuing.creating import REPEATED, Creating
 from services.invoices.issuing.events import Communication, CommunicationKind
 from services.invoices.issuing.looking_up import facts_for
 from services.invoices.issuing.requests import (
@@ -21,7 +22,7 @@ from services.invoices.issuing.requests import (
     TagsSet,
     WriteOff,
 )
-from services.invoices.issuing.store import Names
+from services.invoices.issuing.store import Made, Making, Names
 from services.invoices.settlement import actions as settlement
 from services.invoices.settlement.errors import InvoiceUnknown
 from services.invoices.settlement.events import (
@@ -36,7 +37,7 @@ from shared import clock
 from shared.db import Conn
 from shared.errors import Refusal
 from shared.events import EventType
-from shared.http.calls import Call
+from shared.http.calls import Call, encode
 from shared.http.routes import BULK_BYTES, Route
 from shared.ids import uuid7
 
@@ -73,9 +74,26 @@ async def create_invoice(call: Call[InvoiceCreate, None]) -> web.StreamResponse:
     moment = moment_of(call, facts)
     invoice = model.new_invoice(tenant_id, call.body, facts, moment=moment)
     making = actions.making(invoice, facts, moment=moment, generate_pdf=bool(call.body.generate_pdf))
+    made = await _create(call, making, moment)
+    if made.refusal == REPEATED:
+        return await _create_again(call, making, moment)
+    numbered = actions.numbered(invoice, made)
+    return call.created(invoice_of(numbered, moment.today), version=numbered.version)
+
+
+async def _create(call: Call[InvoiceCreate, None], making: Making, moment: Moment) -> Made:
+    creating = call.runtime.use(Creating)
+    if call.attempt is None:
+        return await creating.create(making)
+    body = encode({"data": invoice_of(making.invoice, moment.today)})
+    return await creating.create_once(making, call.attempt, body)
+
+
+async def _create_again(call: Call[InvoiceCreate, None], making: Making, moment: Moment) -> web.StreamResponse:
+    """A repeated Idempotency-Key: the transaction answers as the first time, or says what is wrong with the key."""
     async with call.transaction() as conn:
         (made,) = await actions.create(conn, [making])
-        numbered = actions.numbered(invoice, made)
+        numbered = actions.numbered(making.invoice, made)
         return call.created(invoice_of(numbered, moment.today), version=numbered.version)
 
 

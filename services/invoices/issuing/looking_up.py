@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from services.invoices.issuing import store
+from services.invoices.issuing.creating import Creating
 from services.invoices.issuing.model import Facts
 from services.invoices.issuing.store import Names
 from services.invoices.recipients import actions as recipients
@@ -20,8 +20,7 @@ async def facts_for(call: Call[Any, Any], names: Names) -> Facts:
 
 
 async def _load(call: Call[Any, Any], names: Names) -> Facts:
-    async with call.connection() as conn:
-        return await store.load_facts(conn, call.caller.tenant_id, names)
+    return await call.runtime.use(Creating).facts(call.caller.tenant_id, names)
 
 
 async def _ask(call: Call[Any, Any], customers: frozenset[UUID]) -> bool:

@@ -1,6 +1,6 @@
 """What making an invoice reads and writes, each in one round trip."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 import asyncpg
@@ -15,25 +15,36 @@ from services.invoices.settlement.model import Receivable
 from shared import outbox
 from shared.db import Conn
 from shared.events import NewEvent
+from shared.http import idempotency
 
 LOAD_FACTS = """
-    with named as (select p.* from products p where p.tenant_id = $1 and p.id = any($3) and p.archived_at is null)
     select json_build_object(
         'settings', json_build_object(
             'invoice_prefix', coalesce(s.invoice_prefix, 'INV'), 'number_on', coalesce(s.number_on, 'create'),
             'payment_terms_days', coalesce(s.payment_terms_days, 30), 'timezone', coalesce(s.timezone, t.timezone),
             'currency', coalesce(s.currency, t.currency), 'multi_currency', coalesce(s.multi_currency, false)),
         'recipients', (select coalesce(json_agg(r), '[]') from recipients r
-            where r.tenant_id = $1 and r.customer_id = any($2) and r.deleted_at is null),
-        'products', (select coalesce(json_agg(p), '[]') from named p),
-        'rates', (select coalesce(json_agg(x), '[]') from tax_rates x where x.tenant_id = $1 and x.archived_at is null
-            and (x.id = any($4) or x.id in (select p.tax_rate_id from named p))),
-        'accounts', (select coalesce(json_agg(a), '[]') from accounts a where a.tenant_id = $1
-            and a.archived_at is null and (a.id = any($5) or a.id in (select p.account_id from named p)))
-    )::text
-    from tenants t left join settings s on s.tenant_id = t.tenant_id where t.tenant_id = $1
+            where r.tenant_id = u.tenant_id and r.customer_id = any(u.customers::uuid[]) and r.deleted_at is null),
+        'products', case when u.products <> '{}' then (select coalesce(json_agg(p), '[]') from products p
+            where p.tenant_id = u.tenant_id and p.id = any(u.products::uuid[]) and p.archived_at is null)
+            else '[]' end,
+        'rates', case when u.rates <> '{}' or u.products <> '{}' then (select coalesce(json_agg(x), '[]')
+            from tax_rates x where x.tenant_id = u.tenant_id and x.archived_at is null
+            and (x.id = any(u.rates::uuid[]) or x.id in (select p.tax_rate_id from products p
+                where p.tenant_id = u.tenant_id and p.id = any(u.products::uuid[]))))
+            else '[]' end,
+        'accounts', case when u.accounts <> '{}' or u.products <> '{}' then (select coalesce(json_agg(a), '[]')
+            from accounts a where a.tenant_id = u.tenant_id and a.archived_at is null
+            and (a.id = any(u.accounts::uuid[]) or a.id in (select p.account_id from products p
+                where p.tenant_id = u.tenant_id and p.id = any(u.products::uuid[]))))
+            else '[]' end
+    )::text as facts
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
+        with ordinality u (tenant_id, customers, products, rates, accounts, o)
+    join tenants t on t.tenant_id = u.tenant_id left join settings s on s.tenant_id = u.tenant_id
+    order by u.o
 """
-CREATE = "select * from create_invoices($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+CREATE = "select * from create_invoices($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 
 _facts = msgspec.json.Decoder(Facts)
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -55,6 +66,13 @@ class DraftRow(Receivable, frozen=True, kw_only=True):
     number_year: int
 
 
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer that a request with an Idempotency-Key gets again; its number is filled in when it is taken."""
+
+    attempt: idempotency.Attempt
+    body: bytes
+
+
 class Making(msgspec.Struct, frozen=True, kw_only=True):
     """An invoice to be made, with all that is written along with it."""
 
@@ -62,6 +80,7 @@ class Making(msgspec.Struct, frozen=True, kw_only=True):
     number_prefix: str | None
     entries: tuple[Entry, ...]
     events: tuple[NewEvent, ...]
+    kept: Kept | None = None
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,14 +92,33 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
 
 async def load_facts(conn: Conn, tenant_id: UUID, names: Names) -> Facts:
     """What the tenant has of all that is named, and its settings."""
-    text = await conn.fetchval(
-        LOAD_FACTS, tenant_id, list(names.customers), list(names.products), list(names.rates), list(names.accounts)
+    (facts,) = await load_many_facts(conn, [(tenant_id, names)])
+    return facts
+
+
+async def load_many_facts(conn: Conn, wanted: Sequence[tuple[UUID, Names]]) -> list[Facts]:
+    """The same for several requests at once, in their order."""
+    rows = await conn.fetch(
+        LOAD_FACTS,
+        [tenant_id for tenant_id, _ in wanted],
+        *(
+            [_literal(getattr(names, kind)) for _, names in wanted]
+            for kind in ("customers", "products", "rates", "accounts")
+        ),
     )
-    return _facts.decode(text)
+    return [_facts.decode(row["facts"]) for row in rows]
+
+
+def _literal(ids: Iterable[UUID]) -> str:
+    """Ids as a literal of an array, since arrays of arrays of several lengths cannot be bound."""
+    return f"{{{','.join(map(str, ids))}}}"
 
 
 async def create(conn: Conn, makings: Sequence[Making]) -> list[Made]:
-    """Write invoices with lines, postings and events, numbered; in the order given, each made or refused on its own."""
+    """Write invoices with lines, postings and events, numbered; in the order given, each made or refused on its own.
+
+    It is one statement, so that it may be a transaction by itself.
+    """
     try:
         rows = await conn.fetch(CREATE, *arguments(makings))
     except asyncpg.UniqueViolationError as error:
@@ -106,6 +144,19 @@ def arguments(makings: Sequence[Making]) -> tuple[object, ...]:
         ledger.as_json([line for _, entry_lines in posted for line in entry_lines]),
         [invoice_id for invoice_id, _ in events],
         *outbox.columns([row for _, row in events]),
+        *_keys(makings),
+    )
+
+
+def _keys(makings: Sequence[Making]) -> tuple[object, ...]:
+    kept = [(making.invoice.id, making.kept) for making in makings if making.kept]
+    return (
+        [invoice_id for invoice_id, _ in kept],
+        [one.attempt.route for _, one in kept],
+        [one.attempt.key for _, one in kept],
+        [one.attempt.fingerprint for _, one in kept],
+        [one.body.decode() for _, one in kept],
+        idempotency.KEPT_HOURS,
     )
 
 

@@ -72,10 +72,13 @@ end $$;
 
 -- Make invoices with lines, postings and events, and number them; each is refused or made on its own.
 -- `drafts` are rows of invoices with `number_prefix` and `number_year` where a number is to be taken; the bodies of
--- their events hold "invoice_number":null, which becomes the number.
+-- their events and answers hold "invoice_number":null, which becomes the number. `key_…` are the idempotency keys of
+-- those requests that have one, with their answers (shared/http/idempotency.py says what is locked and kept).
 create function create_invoices(
     drafts jsonb, drafted_lines jsonb, entries jsonb, entry_lines jsonb,
-    event_invoices uuid[], event_tenants uuid[], event_ids uuid[], event_types text[], event_bodies text[]
+    event_invoices uuid[], event_tenants uuid[], event_ids uuid[], event_types text[], event_bodies text[],
+    key_invoices uuid[], key_routes text[], key_values text[], key_fingerprints bytea[], key_bodies text[],
+    key_hours integer
 ) returns table (invoice_id uuid, invoice_number text, refusal text) language plpgsql as $$
 #variable_conflict use_column
 declare
@@ -85,11 +88,24 @@ declare
     refused uuid[];
     given text[];
     clash boolean;
+    repeated uuid[];
 begin
+    if array_length(key_invoices, 1) > 0 then
+        select array_agg(k.invoice_id) into repeated
+        from unnest(key_invoices, key_routes, key_values) as k (invoice_id, route, key)
+        join jsonb_to_recordset(drafts) as d (id uuid, tenant_id uuid) on d.id = k.invoice_id
+        where not pg_try_advisory_xact_lock(hashtextextended(d.tenant_id || '|' || k.route || '|' || k.key, 0))
+            or exists (
+                select from idempotency_keys i
+                where i.tenant_id = d.tenant_id and i.route = k.route and i.key = k.key
+                    and i.created_at > now() - make_interval(hours => key_hours));
+    end if;
     select array_agg(d.invoice_number) filter (where d.invoice_number is not null),
         array_agg(d.id order by d.o), array_agg(d.invoice_number order by d.o),
-        array_agg(case when d.invoice_number is not null and (d.nth > 1 or exists (
-            select from invoices i where i.tenant_id = d.tenant_id and i.invoice_number = d.invoice_number))
+        array_agg(case
+            when d.id = any (repeated) then 'repeated'
+            when d.invoice_number is not null and (d.nth > 1 or exists (
+                select from invoices i where i.tenant_id = d.tenant_id and i.invoice_number = d.invoice_number))
             then 'invoice_number_taken' end order by d.o)
     into given, ids, numbers, refusals
     from (
@@ -105,9 +121,10 @@ begin
     with need as (
         select x.tenant_id, x.number_prefix, x.number_year, x.o,
             row_number() over series as nth, count(*) over (partition by x.tenant_id, x.number_prefix, x.number_year) as n
-        from rows from (jsonb_to_recordset(drafts) as (tenant_id uuid, number_prefix text, number_year integer))
-            with ordinality x (tenant_id, number_prefix, number_year, o)
-        where x.number_prefix is not null
+        from rows from (jsonb_to_recordset(drafts)
+            as (id uuid, tenant_id uuid, number_prefix text, number_year integer))
+            with ordinality x (id, tenant_id, number_prefix, number_year, o)
+        where x.number_prefix is not null and (repeated is null or x.id <> all (repeated))
         window series as (partition by x.tenant_id, x.number_prefix, x.number_year order by x.o)
     ), taken as (
         insert into counters (tenant_id, kind, prefix, year, last)
@@ -130,13 +147,13 @@ begin
         update counters c set last = c.last - d.n
         from (
             select x.tenant_id, x.number_prefix, x.number_year, count(*) as n
-            from jsonb_to_recordset(drafts) as x (tenant_id uuid, number_prefix text, number_year integer)
-            where x.number_prefix is not null group by 1, 2, 3
+            from jsonb_to_recordset(drafts) as x (id uuid, tenant_id uuid, number_prefix text, number_year integer)
+            where x.number_prefix is not null and (repeated is null or x.id <> all (repeated)) group by 1, 2, 3
         ) d
         where c.tenant_id = d.tenant_id and c.kind = 'invoice' and c.prefix = d.number_prefix
             and c.year = d.number_year;
         for i in 1 .. array_length(ids, 1) loop
-            if drafts -> (i - 1) ->> 'number_prefix' is not null then
+            if refusals[i] is null and drafts -> (i - 1) ->> 'number_prefix' is not null then
                 numbers[i] := next_number((drafts -> (i - 1) ->> 'tenant_id')::uuid, 'invoice',
                     drafts -> (i - 1) ->> 'number_prefix', (drafts -> (i - 1) ->> 'number_year')::integer,
                     coalesce(given, '{}'));
@@ -170,6 +187,17 @@ begin
     join unnest(ids, numbers, refusals) as n (id, number, refusal) on n.id = e.invoice_id
     where n.refusal is null
     order by e.o;
+    insert into idempotency_keys as kept (tenant_id, route, key, fingerprint, status, body)
+    select d.tenant_id, k.route, k.key, k.fingerprint, 201,
+        convert_to(replace(k.body, '"invoice_number":null',
+            '"invoice_number":' || coalesce(to_json(n.number)::text, 'null')), 'UTF8')
+    from unnest(key_invoices, key_routes, key_values, key_fingerprints, key_bodies)
+        as k (invoice_id, route, key, fingerprint, body)
+    join jsonb_to_recordset(drafts) as d (id uuid, tenant_id uuid) on d.id = k.invoice_id
+    join unnest(ids, numbers, refusals) as n (id, number, refusal) on n.id = k.invoice_id
+    where n.refusal is null
+    on conflict (tenant_id, route, key) do update set fingerprint = excluded.fingerprint,
+        status = excluded.status, body = excluded.body, created_at = now();
     return query select * from unnest(ids, numbers, refusals);
 end $$;
 

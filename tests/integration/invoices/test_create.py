@@ -3,7 +3,6 @@
 import asyncio
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -182,6 +181,32 @@ async def test_the_same_key_makes_one_invoice(client: Client) -> None:
     assert (await client.get("/v1/invoices")).json["pagination"]["total"] == 1
 
 
+async def test_one_key_sent_at_once_makes_one_invoice(client: Client) -> None:
+    customer = (await a_customer(client))["id"]
+    body = {"customer_id": customer, "amount": 10}
+
+    answers = await asyncio.gather(
+        *(client.post("/v1/invoices", json=body, headers={"Idempotency-Key": "k"}) for _ in range(10))
+    )
+
+    assert {answer.status for answer in answers} <= {201, 409}
+    assert len({answer.body for answer in answers if answer.status == 201}) == 1
+    assert {answer.code for answer in answers if answer.status == 409} <= {"request_in_progress"}
+    assert (await client.get("/v1/invoices")).json["pagination"]["total"] == 1
+
+
+async def test_a_refused_request_may_be_mended_and_sent_again_under_its_key(client: Client) -> None:
+    customer = (await a_customer(client))["id"]
+    body = {"customer_id": customer, "amount": 10, "invoice_number": "K-1"}
+    await an_invoice(client, customer_id=customer, invoice_number="K-1")
+
+    refused = await client.post("/v1/invoices", json=body, headers={"Idempotency-Key": "k"})
+    mended = await client.post("/v1/invoices", json=body | {"invoice_number": "K-2"}, headers={"Idempotency-Key": "k"})
+
+    assert refused.code == "invoice_number_taken"
+    assert made(mended)["invoice_number"] == "K-2"
+
+
 async def test_products_and_tax_rates_fill_in_what_a_line_leaves_out(client: Client) -> None:
     rate = made(await client.post("/v1/tax-rates", json={"name": "VAT", "rate": 0.2}))
     account = made(await client.post("/v1/ledger/accounts", json={"code": "4010", "name": "Work", "type": "income"}))
@@ -198,7 +223,7 @@ async def test_products_and_tax_rates_fill_in_what_a_line_leaves_out(client: Cli
     assert invoice["taxes"] == [tax]
 
 
-NOBODY = str(uuid4())
+NOBODY = "018f0000-0000-7000-8000-000000000000"  # the same in each test process
 HALF: dict[str, Any] = {"line_items": LINES, "discount_type": "percentage", "discount_value": 50}
 HUGE = LINES[0] | {"quantity": 9999999999, "unit_price": 9999999999}
 

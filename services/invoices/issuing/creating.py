@@ -1,0 +1,52 @@
+"""Making single invoices: looking up what they name and writing them, many requests in one statement."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import msgspec
+
+from services.invoices.issuing import store
+from services.invoices.issuing.combining import Combiner
+from services.invoices.issuing.model import Facts
+from services.invoices.issuing.store import Kept, Made, Making, Names
+from shared.app import Runtime
+from shared.http.idempotency import Attempt
+
+REPEATED = "repeated"
+"""The refusal of a request whose Idempotency-Key was answered before, or is being answered."""
+
+
+class Creating:
+    """One process's way to new invoices."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._facts: Combiner[tuple[UUID, Names], Facts] = Combiner(runtime.database, store.load_many_facts)
+        self._create: Combiner[Making, Made] = Combiner(runtime.database, store.create)
+        self._running: set[tuple[UUID, str, str]] = set()
+
+    async def facts(self, tenant_id: UUID, names: Names) -> Facts:
+        """What the tenant has of what is named."""
+        return await self._facts.submit((tenant_id, names))
+
+    async def create(self, making: Making) -> Made:
+        """Make an invoice, in a transaction that ends with it."""
+        return await self._create.submit(making)
+
+    async def create_once(self, making: Making, attempt: Attempt, body: bytes) -> Made:
+        """Make an invoice and keep the answer under its key; refused as REPEATED where the key has one already."""
+        key = (attempt.caller.tenant_id, attempt.route, attempt.key)
+        if key in self._running:  # two of one key in one statement would not see each other's lock
+            return Made(invoice_number=None, refusal=REPEATED)
+        self._running.add(key)
+        try:
+            kept = Kept(attempt=attempt, body=body)
+            return await self.create(msgspec.structs.replace(making, kept=kept))
+        finally:
+            self._running.discard(key)
+
+
+@asynccontextmanager
+async def creating(runtime: Runtime) -> AsyncIterator[Creating]:
+    """The resource of the service."""
+    yield Creating(runtime)
