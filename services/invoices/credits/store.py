@@ -253,15 +253,21 @@ async def take(conn: Conn, tenant_id: UUID, note_id: UUID, amount_cents: int, *,
     )
 
 
-async def delete_of_customer(conn: Conn, tenant_id: UUID, customer_id: UUID) -> None:
-    """Remove all credit notes of a customer; the journal keeps their entries."""
-    for statement in (
-        "delete from credit_applications where tenant_id = $1 and credit_note_id in (select id from gone)",
-        "delete from credit_note_lines where tenant_id = $1 and credit_note_id in (select id from gone)",
-        "delete from credit_notes where tenant_id = $1 and id in (select id from gone)",
-    ):
-        await conn.execute(
-            f"with gone as (select id from credit_notes where tenant_id = $1 and customer_id = $2) {statement}",
-            tenant_id,
-            customer_id,
-        )
+FORGET = (
+    """delete from credit_applications where tenant_id = $1 and credit_note_id in (
+           select id from credit_notes where tenant_id = $1 and customer_id = $2 and unapplied_cents = 0)""",
+    """delete from credit_note_lines where tenant_id = $1 and credit_note_id in (
+           select id from credit_notes where tenant_id = $1 and customer_id = $2 and unapplied_cents = 0)""",
+    "delete from credit_notes where tenant_id = $1 and customer_id = $2 and unapplied_cents = 0",
+    """update credit_notes set reason = 'Customer deleted', dispute_id = null, version = version + 1, updated_at = $3
+       where tenant_id = $1 and customer_id = $2 and reason <> 'Customer deleted'""",
+)
+"""A note that has money left is a liability of the books (2200), so it stays, without what was said of the customer."""
+
+
+async def forget_customer(conn: Conn, tenant_id: UUID, customer_id: UUID, *, now: datetime) -> None:
+    """Remove the credit notes of a customer; the journal keeps their entries."""
+    *deletions, blanking = FORGET
+    for deletion in deletions:
+        await conn.execute(deletion, tenant_id, customer_id)
+    await conn.execute(blanking, tenant_id, customer_id, now)

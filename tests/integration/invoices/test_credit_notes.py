@@ -4,11 +4,10 @@ import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from tests.harness import Client
+from tests.harness import Client, System, wait_for
 from tests.integration.invoices.scenes import (
     a_credit_note,
     a_customer,
@@ -22,7 +21,7 @@ from tests.integration.invoices.scenes import (
     the_invoice,
 )
 
-UNKNOWN = str(uuid4())
+UNKNOWN = "018f0000-0000-7000-8000-000000000000"  # the same in each test process
 
 
 async def test_four_notes_line_by_line_equal_the_invoice_to_the_cent(client: Client) -> None:
@@ -288,3 +287,24 @@ async def test_notes_are_found_by_invoice_customer_and_rest(client: Client) -> N
     assert await listed("unapplied=true") == [unapplied["id"]]
     assert await listed("unapplied=false") == [applied["id"]]
     assert await listed("sort=credit_note_number&order=asc") == [unapplied["id"], applied["id"]]
+
+
+async def test_a_deleted_customers_notes_go_but_money_that_is_left_stays_a_liability(
+    client: Client, system: System
+) -> None:
+    customer = await a_customer(client)
+    credited = await an_invoice(client, customer_id=customer["id"])
+    spent = await a_credit_note(client, credited["id"])
+    paid = await an_invoice(client, customer_id=customer["id"])
+    await a_payment(client, paid["id"], 100)
+    unspent = await a_credit_note(client, paid["id"], amount=40, reason="Mrs Miller complained")
+
+    assert (await client.delete(f"/v1/customers/{customer['id']}")).status == 200
+
+    async def is_gone() -> bool:
+        return (await client.get(f"/v1/credit-notes/{spent['id']}")).status == 404
+
+    await wait_for(is_gone)
+    left = found(await client.get(f"/v1/credit-notes/{unspent['id']}"))
+    assert (left["reason"], money(left["unapplied_amount"])) == ("Customer deleted", Decimal(40))
+    assert await balance(client, "2200") == Decimal(-40)

@@ -3,11 +3,10 @@
 import asyncio
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from tests.harness import Client
+from tests.harness import Client, wait_for
 from tests.integration.invoices.scenes import (
     Json,
     a_credit_note,
@@ -21,7 +20,7 @@ from tests.integration.invoices.scenes import (
     the_invoice,
 )
 
-UNKNOWN = str(uuid4())
+UNKNOWN = "018f0000-0000-7000-8000-000000000000"  # the same in each test process
 
 
 async def a_dispute(client: Client, invoice_id: str, **fields: Any) -> Json:
@@ -199,3 +198,18 @@ async def test_disputes_are_found_by_status_invoice_and_customer(client: Client)
     assert await listed("status=resolved") == [resolved["id"]]
     assert await listed(f"invoice_id={first['id']}") == [resolved["id"]]
     assert await listed(f"customer_id={second['customer_id']}") == [open_["id"]]
+
+
+async def test_a_deleted_customers_disputes_and_plans_go_with_it(client: Client) -> None:
+    invoice = await an_invoice(client)
+    dispute = await a_dispute(client, invoice["id"])
+    plan_body = {"invoice_ids": [invoice["id"]], "instalments": [{"due_date": "2999-01-01", "amount": 100}]}
+    plan = made(await client.post("/v1/payment-plans", json=plan_body))
+
+    assert (await client.delete(f"/v1/customers/{invoice['customer_id']}?force=true")).status == 200
+
+    async def is_gone() -> bool:
+        dispute_gone = (await client.get(f"/v1/disputes/{dispute['id']}")).status == 404
+        return dispute_gone and (await client.get(f"/v1/payment-plans/{plan['id']}")).status == 404
+
+    await wait_for(is_gone)
