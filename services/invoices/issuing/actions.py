@@ -1,7 +1,7 @@
 """Making invoices and changing them: number, store, post, announce, all in the caller's transaction."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
@@ -201,13 +201,23 @@ async def ask_to_tell(
         invoice_id=invoice.id,
         customer_id=invoice.customer_id,
         template_id=template_id,
-        scheduled_for=max(scheduled_for or moment.now, moment.now),
+        scheduled_for=_not_before(moment.now, scheduled_for),
         cc_self=cc_self,
         requested_by=requested_by,
         invoice=invoice_of(invoice, moment.today),
     )
     await outbox.put(conn, events.communication_requested(invoice.tenant_id, request))
     return events.Communication(id=request.id, status="pending", scheduled_for=request.scheduled_for)
+
+
+def _not_before(now: datetime, wanted: datetime | None) -> datetime:
+    """When a message goes out, in UTC: a time in the past means now."""
+    if wanted is None or wanted <= now:
+        return now
+    try:
+        return wanted.astimezone(UTC)
+    except OverflowError:  # the last hours of the year 9999, west of Greenwich
+        raise errors.TooFarAhead(field="scheduled_date") from None
 
 
 async def delete_for_good(conn: Conn, invoice: Receivable) -> None:
