@@ -20,6 +20,7 @@ from shared.http.routes import BULK_BYTES, Route
 from shared.money import Money, PositiveMoney
 
 MAX_BULK = 10_000
+Day = date  # a field named `date` hides the type
 
 
 class PaymentQuery(PageQuery, frozen=True, kw_only=True):
@@ -40,7 +41,7 @@ class RefundCreate(Body, frozen=True, kw_only=True):
     """What to pay back."""
 
     amount: Annotated[PositiveMoney, Meta(description="by default all that is unapplied")] | None = None
-    date: Annotated[date, Meta(description="by default today")] | None = None
+    date: Annotated[Day, Meta(description="by default today")] | None = None
     reason: Annotated[str, Meta(max_length=500)] | None = None
 
 

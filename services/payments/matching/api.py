@@ -22,8 +22,8 @@ from services.payments.matching.actions import Wanted
 from services.payments.matching.books import Books
 from services.payments.matching.carrying import carry_out
 from services.payments.matching.model import Suggestion
-from services.payments.matching.owner import learn_of
-from services.payments.matching.store import Settings
+from services.payments.matching.owner import current, learn_of
+from services.payments.matching.store import KnownInvoice, Settings
 from shared.http.bodies import Body
 from shared.http.calls import Call
 from shared.http.routes import Route
@@ -33,6 +33,7 @@ AUTO_MATCH_BATCH = 200
 AUTO_MATCH_SECONDS = 20.0
 MAX_ALLOCATIONS = 500
 FIRST_ID = UUID(int=0)
+Day = date  # a field named `date` hides the type
 
 
 class PaymentPatch(PaymentFields, frozen=True, kw_only=True):
@@ -56,7 +57,7 @@ class RecordedPayment(Body, frozen=True, kw_only=True):
     """A payment for one invoice, as somebody tells it."""
 
     amount: Annotated[PositiveMoney, Meta(description="by default what is due")] | None = None
-    date: Annotated[date, Meta(description="by default today")] | None = None
+    date: Annotated[Day, Meta(description="by default today")] | None = None
     payment_method: Short | None = None
     deposit_account_id: Annotated[UUID, Meta(description="ledger account; by default 1000 Bank")] | None = None
 
@@ -170,20 +171,10 @@ async def record_payment(call: Call[RecordedPayment, None]) -> web.StreamRespons
     What exceeds the amount due stays unapplied.
     """
     tenant_id, invoice_id = call.caller.tenant_id, call.id("invoice_id")
-    invoice = (await learn_of(call.runtime, tenant_id, {invoice_id})).get(invoice_id)
-    if invoice is None:
-        raise errors.InvoiceUnknown(invoice_id=invoice_id)
-    if invoice.due_cents == 0 and invoice.is_payable:
-        raise errors.NothingDue(invoice=invoice.name)
-    body = PaymentCreate(
-        amount=PositiveMoney(call.body.amount or max(1, invoice.due_cents)),
-        payment_date=call.body.date or call.today(),
-        payment_method=call.body.payment_method,
-        currency=invoice.currency,
-        payer_reference=invoice.number,
-    )
+    invoice = await current(call.runtime, tenant_id, invoice_id)
     async with call.transaction() as conn:
         tick = await store.next_tick(conn, tenant_id)
+        body = _recorded(call, invoice_id, invoice)
         by = maker(call, "recorded")
         payment = await payments.create(conn, by, body, deposit_account_id=call.body.deposit_account_id)
         await actions.match(conn, tenant_id, payment, invoice_id, tick, actor=call.caller.actor, now=call.now)
@@ -191,6 +182,21 @@ async def record_payment(call: Call[RecordedPayment, None]) -> web.StreamRespons
     if await carry_out(call.runtime, tenant_id, [payment.id]):
         answer = await _reread(call, payment.id, status=201)
     return answer
+
+
+def _recorded(call: Call[RecordedPayment, None], invoice_id: UUID, invoice: KnownInvoice | None) -> PaymentCreate:
+    """The payment that was told of; raises where the invoice takes none."""
+    if invoice is None or invoice.status == "deleted":
+        raise errors.InvoiceUnknown(invoice_id=invoice_id)
+    if invoice.free_cents == 0 and invoice.is_payable:
+        raise errors.NothingDue(invoice=invoice.name)
+    return PaymentCreate(
+        amount=PositiveMoney(call.body.amount or max(1, invoice.free_cents)),
+        payment_date=call.body.date or call.today(),
+        payment_method=call.body.payment_method,
+        currency=invoice.currency,
+        payer_reference=invoice.number,
+    )
 
 
 async def _shown(call: Call[Any, Any], conn: Any, payment_id: UUID, *, status: int = 200) -> web.Response:

@@ -10,6 +10,7 @@ import msgspec
 from services.payments.matching import actions, store
 from services.payments.matching.store import KnownInvoice
 from shared import clock
+from shared.http.client import ServiceAway
 from shared.money import round_half_up
 
 if TYPE_CHECKING:
@@ -63,15 +64,34 @@ def known_invoice(seen: SeenInvoice) -> KnownInvoice:
     )
 
 
+async def current(runtime: "Runtime", tenant_id: UUID, invoice_id: UUID) -> KnownInvoice | None:
+    """An invoice as its owner has it now; while the owner is away, as we know it. Raises ServiceAway if we do not."""
+    try:
+        return await _ask(runtime, tenant_id, invoice_id)
+    except ServiceAway:
+        async with runtime.database.connection() as conn:
+            known = await store.known(conn, tenant_id, [invoice_id])
+        if invoice_id not in known:
+            raise
+        return known[invoice_id]
+
+
 async def learn_of(runtime: "Runtime", tenant_id: UUID, invoice_ids: set[UUID]) -> dict[UUID, KnownInvoice]:
     """What is known of these invoices, after asking once for those that are not; raises ServiceAway for them."""
     async with runtime.database.connection() as conn:
         known = await store.known(conn, tenant_id, sorted(invoice_ids))
     for invoice_id in sorted(invoice_ids - known.keys()):
-        path = f"/internal/invoices/{invoice_id}"
-        answer = await runtime.internal.get("invoices", path, _Answer, tenant_id=tenant_id)
-        if answer is not None:
-            known[invoice_id] = known_invoice(answer.data)
-            async with runtime.database.transaction() as conn:
-                await actions.remember_invoices(conn, tenant_id, [known[invoice_id]], now=clock.now())
+        invoice = await _ask(runtime, tenant_id, invoice_id)
+        if invoice is not None:
+            known[invoice_id] = invoice
     return known
+
+
+async def _ask(runtime: "Runtime", tenant_id: UUID, invoice_id: UUID) -> KnownInvoice | None:
+    answer = await runtime.internal.get("invoices", f"/internal/invoices/{invoice_id}", _Answer, tenant_id=tenant_id)
+    if answer is None:
+        return None
+    invoice = known_invoice(answer.data)
+    async with runtime.database.transaction() as conn:
+        await actions.remember_invoices(conn, tenant_id, [invoice], now=clock.now())
+    return invoice

@@ -9,7 +9,8 @@ from bench import matching as bench
 from bench.payments_generator import STANDARD_MIX, TUNING_SEED, make_book, make_payments
 from services.payments.matching import names, references, search
 from services.payments.matching.index import OpenInvoices
-from services.payments.matching.model import FITS, Fit, Rule, Rules, Strength
+from services.payments.matching.model import FITS, Fit, Rule, Rules
+from services.payments.matching.references import Strength
 from tests.unit.payments.builders import ISSUED, an_id, find, owed, paid_for, received
 
 OTHER = "Delta Fuels GmbH"
