@@ -32,6 +32,7 @@ from services.notifier.mail import outcomes
 from services.notifier.mail.message import AddressWrong, Attachment, Mail, build, message_id
 from services.notifier.mail.office import Offices
 from services.notifier.mail.outcomes import Failure, next_attempt
+from services.notifier.mail.postoffice import Undeliverable
 from services.notifier.recipients import store as recipients
 from services.notifier.recipients.model import Tenant
 from services.notifier.settings import store as settings_store
@@ -92,7 +93,7 @@ async def send_mails(runtime: Runtime, stopping: asyncio.Event) -> None:
         except (DatabaseAway, *LOST, *EXHAUSTED) as error:
             log.warning("mails wait for the database", reason=str(error))
             await pause(AWAY_SECONDS, stopping)
-        except Exception as error:  # noqa: BLE001 - our own bug, and no reason to stop for good
+        except Exception as error:
             log.error("mails could not be taken up", exc_info=error)
             await pause(AWAY_SECONDS, stopping)
         else:
@@ -129,8 +130,8 @@ def _failure(error: Exception) -> Failure:
             return Failure(kind="permanent", code="template_invalid", reason=error.detail)
         case Unavailable() | ServiceRefused():
             return Failure(kind="temporary", code="documents_unavailable", reason=str(error))
-        case aiosmtplib.SMTPException() | OSError() | TimeoutError():
-            return outcomes.failure_of(error)
+        case Undeliverable():
+            return error.failure
         case _:
             log.error("a mail could not be made", exc_info=error)
             return Failure(kind="temporary", code="internal_error", reason=type(error).__name__)

@@ -16,7 +16,17 @@ from urllib.parse import unquote, urlsplit
 import aiosmtplib
 import msgspec
 
+from services.notifier.mail.outcomes import Failure, failure_of
+
 TIMEOUT_SECONDS = 30.0
+
+
+class Undeliverable(Exception):
+    """The mail cannot be handed over, and nothing of it has left."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.reason)
+        self.failure = failure
 
 
 class Envelope(Protocol):
@@ -33,7 +43,7 @@ class PostOffice(Protocol):
     """A way for mails."""
 
     def open_envelope(self, sender: str, recipients: list[str]) -> AbstractAsyncContextManager[Envelope]:
-        """Prepare a hand-over; raises what the server refuses with."""
+        """Prepare a hand-over; raises Undeliverable."""
 
 
 class SmtpServer(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,8 +91,19 @@ class SmtpOffice:
             username=server.user,
             password=server.password,
         )
-        async with client:
-            yield await self._prepare(client, sender, recipients)
+        envelope = await self._open(client, sender, recipients)
+        try:
+            yield envelope
+        finally:
+            await _leave(client)
+
+    async def _open(self, client: aiosmtplib.SMTP, sender: str, recipients: list[str]) -> "_SmtpEnvelope":
+        try:
+            await client.connect()
+            return await self._prepare(client, sender, recipients)
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+            client.close()
+            raise Undeliverable(failure_of(error)) from error
 
     async def _prepare(self, client: aiosmtplib.SMTP, sender: str, recipients: list[str]) -> "_SmtpEnvelope":
         await client.mail(sender, encoding="utf-8", options=_options(client))
@@ -94,6 +115,14 @@ class SmtpOffice:
             except aiosmtplib.SMTPRecipientRefused as error:
                 refused.append(f"{copy}: {error.code} {error.message}")
         return _SmtpEnvelope(client, refused)
+
+
+async def _leave(client: aiosmtplib.SMTP) -> None:
+    """Say goodbye; whether that is heard changes nothing any more."""
+    try:
+        await client.quit()
+    except (aiosmtplib.SMTPException, OSError, TimeoutError):
+        client.close()
 
 
 def _options(client: aiosmtplib.SMTP) -> list[str]:

@@ -22,7 +22,7 @@ async def an_invoice(client: Client, customer_id: str, **fields: Any) -> dict[st
     return data
 
 
-async def template(client: Client, stage: str = "initial_send") -> str:
+async def system_template(client: Client, stage: str = "initial_send") -> str:
     """The id of the system's template for a stage."""
     listed = (await client.get(f"/v1/templates?template_stage={stage}")).data
     return str(listed[0]["id"])
