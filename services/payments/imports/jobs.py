@@ -6,8 +6,8 @@ it again, passes over what is done, and goes on.
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -94,15 +94,14 @@ async def import_file(runtime: "Runtime", work: Work, stopping: asyncio.Event) -
         rows = detect.rows(file, work.format, work.mapping)
         await pass_over(work, rows)
         done_rows = work.rows
-        while not (batch := await next_batch(file, rows)).is_last:
-            if stopping.is_set():
-                await release(runtime, work)
-                return
-            if not await take_in(runtime, work, batch, done_rows):
-                return
-            done_rows += len(batch.items)
-        if not await take_in(runtime, work, batch, done_rows):
-            return
+        async with aclosing(batches(file, rows)) as found:
+            async for batch in found:
+                if stopping.is_set():
+                    await release(runtime, work)
+                    return
+                if not await take_in(runtime, work, batch, done_rows):
+                    return
+                done_rows += len(batch.items)
     await finish(runtime, work, batch.error)
 
 
@@ -142,9 +141,16 @@ async def pass_over(work: Work, rows: Rows) -> None:
         left -= len(await asyncio.to_thread(list, islice(rows, min(left, BATCH_ROWS))))
 
 
-async def next_batch(file: BinaryIO, rows: Rows) -> Batch:
-    """Read some rows, in a thread, so that requests are answered meanwhile."""
-    return await asyncio.to_thread(read_batch, file, rows)
+async def batches(file: BinaryIO, rows: Rows) -> AsyncGenerator[Batch, None]:
+    """Read the file in threads, a batch ahead, so that neither the database waits nor those who send requests."""
+    ahead = asyncio.ensure_future(asyncio.to_thread(read_batch, file, rows))
+    try:
+        while not (batch := await ahead).is_last:
+            ahead = asyncio.ensure_future(asyncio.to_thread(read_batch, file, rows))
+            yield batch
+        yield batch
+    finally:
+        await asyncio.wait({ahead})  # the file may only be closed when nobody reads it
 
 
 def read_batch(file: BinaryIO, rows: Rows) -> Batch:

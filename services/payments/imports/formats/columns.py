@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from services.payments.imports.formats import dates
 from services.payments.imports.formats.rows import Unreadable
@@ -73,13 +74,19 @@ class Columns:
     places: Mapping[str, tuple[int, ...]]
     currency: str | None = None
 
+    @cached_property
+    def firsts(self) -> Mapping[str, int]:
+        """The one column of each field that has but one."""
+        return {field: places[0] for field, places in self.places.items() if places}
+
     def texts(self, cells: Sequence[str], field: str) -> list[str]:
         """Give what stands in the columns of a field; a short row has nothing there."""
         return [cells[place] for place in self.places.get(field, ()) if place < len(cells)]
 
     def text(self, cells: Sequence[str], field: str) -> str:
         """Give what stands in the column of a field."""
-        return next(iter(self.texts(cells, field)), "").strip()
+        place = self.firsts.get(field)
+        return cells[place].strip() if place is not None and place < len(cells) else ""
 
     def has(self, field: str) -> bool:
         """Tell whether the file has this field."""

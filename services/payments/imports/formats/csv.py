@@ -29,6 +29,8 @@ MAX_DISTINCT_AMOUNTS = 20_000
 DEBIT_WORDS = frozenset({"d", "db", "dr", "dbit", "debit", "soll", "s", "af", "withdrawal", "payment out", "-"})
 CREDIT_WORDS = frozenset({"c", "cr", "crdt", "credit", "haben", "h", "bij", "deposit", "payment in", "+"})
 
+DIRECTIONS = DEBIT_WORDS | CREDIT_WORDS
+
 Record = tuple[int, list[str]]
 ReadDate = Callable[[str, str], date]
 
@@ -75,7 +77,7 @@ def judged(record: Record, layout: Layout, identities: Identities, read_date: Re
 def line_of(number: int, cells: Sequence[str], layout: Layout, read_date: ReadDate) -> Line:
     """Read the fields of a row."""
     at = layout.columns
-    reference = joined(*(text for text in at.texts(cells, "payer_reference") if not is_direction(text)))
+    reference = joined(*[text for text in at.texts(cells, "payer_reference") if not is_direction(text)])
     return Line(
         number=number,
         signed_cents=signed_cents(cells, layout),
@@ -88,7 +90,7 @@ def line_of(number: int, cells: Sequence[str], layout: Layout, read_date: ReadDa
 
 def is_direction(text: str) -> bool:
     """Tell a mere CREDIT or DEBIT, which some banks put into a column called details."""
-    return text.strip().casefold() in DEBIT_WORDS | CREDIT_WORDS
+    return text.strip().casefold() in DIRECTIONS
 
 
 def identified(line: Line, cells: Sequence[str], at: Columns, identities: Identities) -> Row | Rejected:
@@ -106,7 +108,9 @@ def signed_cents(cells: Sequence[str], layout: Layout) -> int:
     at = layout.columns
     if at.has("amount"):
         cents = amounts.signed_cents(at.text(cells, "amount"), layout.mark)
-        return -abs(cents) if at.text(cells, "debit_credit").casefold() in DEBIT_WORDS else cents
+        if at.has("debit_credit") and at.text(cells, "debit_credit").casefold() in DEBIT_WORDS:
+            return -abs(cents)
+        return cents
     credit, debit = (cents_or_zero(at.text(cells, field), layout.mark) for field in ("credit", "debit"))
     if credit is None and debit is None:
         raise NotAnAmount("the row has neither a credit nor a debit")
@@ -226,6 +230,7 @@ class Evidence:
 
 def gathered(file: BinaryIO, delimiter: str, header_line: int, at: Columns) -> Evidence:
     """Read the whole file once for what its amounts and dates look like."""
+    fields = [field for field in ("amount", "credit", "debit") if at.has(field)]
     seen_amounts: set[str] = set()
     seen_dates: set[str] = set()
     with decoded(file) as text:
@@ -233,7 +238,7 @@ def gathered(file: BinaryIO, delimiter: str, header_line: int, at: Columns) -> E
             if isinstance(record, Rejected):
                 continue
             if len(seen_amounts) < MAX_DISTINCT_AMOUNTS:
-                seen_amounts.update(at.text(record[1], field) for field in ("amount", "credit", "debit"))
+                seen_amounts.update(at.text(record[1], field) for field in fields)
             if len(seen_dates) < MAX_DISTINCT_DATES:
                 seen_dates.add(at.text(record[1], "payment_date"))
     return Evidence(frozenset(seen_amounts), frozenset(seen_dates))

@@ -1,8 +1,9 @@
 """What a bank file is made of: rows that may become payments, and rows that may not, each with its reason."""
 
 import re
-from dataclasses import dataclass
 from datetime import date
+
+import msgspec
 
 MAX_CENTS = 999_999_999_999  # 9,999,999,999.99, the bound of every amount in the API
 MAX_TEXT_CHARACTERS = 500
@@ -19,8 +20,7 @@ class Unfit(Exception):
     """One row lacks what a payment needs; the text says what."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, gc=False):
     """Money that came in. `number` is the line, or the entry where lines mean nothing; see docs/bank-files.md."""
 
     number: int
@@ -32,16 +32,14 @@ class Row:
     currency: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(msgspec.Struct, frozen=True, gc=False):
     """A row that is not imported, and why."""
 
     row: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True, gc=False):
     """One booking as the bank wrote it, before anybody judged it. A debit is negative."""
 
     number: int
@@ -72,7 +70,11 @@ def spoken(cents: int) -> str:
 
 def clean(text: str | None) -> str:
     """Put a text of a bank on one line, without control characters, at most MAX_TEXT_CHARACTERS long."""
-    return UNPRINTABLE.sub(" ", text or "").strip()[:MAX_TEXT_CHARACTERS].rstrip()
+    if not text:
+        return ""
+    if not text.isprintable() or "  " in text:
+        text = UNPRINTABLE.sub(" ", text)
+    return text.strip()[:MAX_TEXT_CHARACTERS].rstrip()
 
 
 def joined(*texts: str | None) -> str:
@@ -81,4 +83,4 @@ def joined(*texts: str | None) -> str:
     for text in map(clean, texts):
         if text and text.upper() not in NOTHING_SAID and not any(f" {text} " in f" {earlier} " for earlier in said):
             said.append(text)
-    return clean(" ".join(said))
+    return " ".join(said)[:MAX_TEXT_CHARACTERS].rstrip()
