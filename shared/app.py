@@ -142,6 +142,7 @@ async def running(
             yield process
         finally:
             process.ready = False
+            server.draining = True
             if settings.drain_seconds:
                 await asyncio.sleep(settings.drain_seconds)  # load balancers need a moment to look elsewhere
 

@@ -84,6 +84,8 @@ class Server:
         self._limiter = limiter
         self._max_requests = max_requests
         self._in_flight = 0
+        self.draining = False
+        """On while the process stops: answers tell clients to use another connection, before this one is closed."""
         self.app = web.Application(middlewares=[self._outermost], client_max_size=0)
 
     def add(self, runtime: "Runtime", routes: tuple[Route, ...]) -> None:
@@ -122,6 +124,8 @@ class Server:
         if not response.prepared:
             response.headers["X-Request-Id"] = request_id
             response.headers["Server"] = "ARPilot"  # versions of what we run on are nobody's business
+        if self.draining:
+            response.force_close()
         return response
 
     async def _shed_or(
