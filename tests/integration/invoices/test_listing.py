@@ -17,7 +17,7 @@ async def listed(client: Client, query: str) -> list[Any]:
 
 async def a_book(client: Client) -> str:
     """Three invoices named by their memo; returns the customer of the first."""
-    customer = (await a_customer(client, company_name="Zebra 50% Ltd"))["id"]
+    customer: str = (await a_customer(client, company_name="Zebra 50% Ltd"))["id"]
     await an_invoice(
         client,
         customer_id=customer,
