@@ -39,6 +39,11 @@ class Api:
         headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
         return await self._send("POST", path, data=content, headers=headers)
 
+    async def request(self, method: str, path: str, body: object = None) -> Any:
+        """Do something with any method."""
+        content = None if body is None else json.dumps(body)
+        return await self._send(method, path, data=content, headers={"Content-Type": "application/json"})
+
     async def send(self, path: str, content: AsyncIterator[bytes], **parameters: str) -> Any:
         """Send a long body as a stream, once."""
         async with self._session.post(path, data=content, params=parameters) as response:

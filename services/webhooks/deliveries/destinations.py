@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
 
@@ -12,6 +11,7 @@ from services.webhooks.endpoints.model import Endpoint
 from services.webhooks.endpoints.secrets import Keyring
 from services.webhooks.endpoints.store import Key
 from shared.db import Conn
+from shared.http.documents import version
 
 CACHED = 10_000
 
@@ -73,11 +73,4 @@ def destination(endpoint: Endpoint, keyring: Keyring) -> Destination:
     )
 
 
-def _version() -> str:
-    try:
-        return version("arpilot")
-    except PackageNotFoundError:  # run from the source tree, not installed
-        return "dev"
-
-
-USER_AGENT = f"ARPilot-Webhooks/{_version()}"
+USER_AGENT = f"ARPilot-Webhooks/{version()}"
