@@ -72,7 +72,7 @@ class Firm:
     async def create(self) -> Answer:
         status = self.chance.choice(["pending", "draft", "in_dispute"])
         due = self.chance.choice(["2020-01-01", "2999-01-01"])
-        body = {"customer_id": self.customer_id, "status": status, "due_date": due}
+        body: dict[str, Any] = {"customer_id": self.customer_id, "status": status, "due_date": due}
         body |= {"line_items": self.lines()} if self.chance.random() < 0.5 else {"amount": self.cents() / 100}
         answer = await self.client.post("/v1/invoices", json=body)
         self.invoices.append(answer.data["id"])

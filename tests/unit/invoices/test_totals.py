@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.invoices.lines.errors import LineTooLarge
-from services.invoices.lines.model import Discount, Line, Terms, price, price_of_amount
+from services.invoices.lines.model import Discount, DiscountType, Line, Terms, price, price_of_amount
 from services.invoices.tax.model import Taxed, TaxRate, inline, summary, tax_on
 from shared.money import major, round_half_up
 
@@ -128,6 +128,7 @@ def test_a_line_beyond_the_largest_amount_is_refused() -> None:
         price([a_line("9999999999.99", quantity=Decimal("9999999999.999999"))], Terms())
 
 
+DISCOUNT_TYPES: tuple[DiscountType, ...] = ("none", "fixed", "percentage")
 cents = st.integers(min_value=-1_000_000, max_value=10_000_000)
 rates = st.decimals(min_value=0, max_value=1, places=6)
 
@@ -149,7 +150,7 @@ def priced_lines(draw: st.DrawFn) -> list[Line]:
 
 @st.composite
 def some_terms(draw: st.DrawFn) -> Terms:
-    kind = draw(st.sampled_from(["none", "fixed", "percentage"]))
+    kind: DiscountType = draw(st.sampled_from(DISCOUNT_TYPES))
     value = draw(st.decimals(min_value=0, max_value=100, places=2))
     return Terms(
         tax_type=draw(st.sampled_from(["summary", "inline"])),
