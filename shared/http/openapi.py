@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -67,7 +67,7 @@ def document(routes: Iterable[Route], *, version: str, server_url: str = "/") ->
     paths: dict[str, Any] = {}
     for route in shown:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_kind)
-    return {
+    described: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
             "title": "ARPilot",
@@ -94,6 +94,20 @@ def document(routes: Iterable[Route], *, version: str, server_url: str = "/") ->
             },
         },
     }
+    return cast("dict[str, Any]", _as_sent(described))
+
+
+def _as_sent(node: Any) -> Any:
+    """Schemas as the wire has them: Decimals are JSON numbers, and the end of a text is `$` where Python says `\\Z`."""
+    if isinstance(node, list):
+        return [_as_sent(part) for part in node]
+    if not isinstance(node, dict):
+        return node
+    if node.get("type") == "string" and node.get("format") == "decimal":
+        node = {name: value for name, value in node.items() if name != "format"} | {"type": "number"}
+    if isinstance(pattern := node.get("pattern"), str):
+        node = node | {"pattern": pattern.replace("\\Z", "$")}
+    return {name: _as_sent(value) for name, value in node.items()}
 
 
 def schema_hook(kind: type) -> dict[str, Any]:

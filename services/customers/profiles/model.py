@@ -15,7 +15,7 @@ from shared.http.bodies import Body, Timezone
 
 Name = Annotated[str, Meta(min_length=1, max_length=300, pattern=r"\S")]
 Email = Annotated[
-    str, Meta(max_length=254, pattern=r"^[^@\s<>,;\x00-\x1f]+@[^@\s<>,;\x00-\x1f]+\.[^@\s<>,;\x00-\x1f]+$")
+    str, Meta(max_length=254, pattern=r"^[^@\s<>,;\x00-\x1f]+@[^@\s<>,;\x00-\x1f]+\.[^@\s<>,;\x00-\x1f]+\Z")
 ]
 Phone = Annotated[str, Meta(max_length=50)]
 Text = Annotated[str, Meta(max_length=5000)]

@@ -11,7 +11,7 @@ from shared.http.bodies import Body
 
 DEFAULT_COLOR = "#6b7280"
 TagName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
-Color = Annotated[str, Meta(pattern=r"^#[0-9a-fA-F]{6}$")]
+Color = Annotated[str, Meta(pattern=r"^#[0-9a-fA-F]{6}\Z")]
 CustomerIds = Annotated[list[UUID], Meta(min_length=1, max_length=1000)]
 TagIds = Annotated[list[UUID], Meta(max_length=100)]
 

@@ -31,7 +31,7 @@ class InvoiceQuery(PageQuery, frozen=True, kw_only=True):
     tag: Annotated[str, Meta(max_length=100)] | None = None
     category: Annotated[str, Meta(max_length=500)] | None = None
     project: Annotated[str, Meta(max_length=500)] | None = None
-    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")] | None = None
     issue_date_start: date | None = None
     issue_date_end: date | None = None
     due_date_start: date | None = None

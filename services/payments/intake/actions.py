@@ -21,7 +21,7 @@ from shared.money import PositiveMoney, major
 Short = Annotated[str, Meta(max_length=200)]
 Text = Annotated[str, Meta(max_length=500)]
 Long = Annotated[str, Meta(max_length=5000)]
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217; by default the tenant's")]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z", description="ISO 4217; by default the tenant's")]
 
 
 class PaymentCreate(Body, frozen=True, kw_only=True):
