@@ -72,6 +72,7 @@ async def test_a_kill_between_acceptance_and_record_sends_no_mail_twice(database
         async with running(environ, tmp_path):
             failed = await wait_for(lambda: given_up(client, communication_id), seconds=60)
 
+    assert failed is not None
     assert failed["problem"]["code"] == "outcome_unknown"
     assert [str(mail["Message-ID"]) for mail in box.mails] == [f"<{communication_id}@sender.example>"]
 

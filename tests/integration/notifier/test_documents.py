@@ -108,7 +108,7 @@ async def test_an_invoice_made_with_generate_pdf_has_one_soon(client: Client) ->
     invoice = await an_invoice(client, (await a_customer(client))["id"], generate_pdf=True)
 
     async def rendered() -> bool:
-        return (await client.get(f"/v1/invoices/{invoice['id']}")).data["pdf_source"] == "arpilot_generated"
+        return bool((await client.get(f"/v1/invoices/{invoice['id']}")).data["pdf_source"] == "arpilot_generated")
 
     assert await wait_for(rendered)
 

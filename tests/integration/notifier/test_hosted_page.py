@@ -196,7 +196,7 @@ async def test_stripe_is_asked_for_the_amount_due_and_believed_only_when_it_sign
             assert await tell(*signed(completed("cs_1", 15000))) == 200
 
         async def paid() -> bool:
-            return (await client.get(f"/v1/invoices/{invoice['id']}")).data["status"] == "paid"
+            return bool((await client.get(f"/v1/invoices/{invoice['id']}")).data["status"] == "paid")
 
         assert await wait_for(paid)
         payments = (await client.get(f"/v1/payments?invoice_id={invoice['id']}")).data

@@ -5,7 +5,7 @@ import importlib.resources
 import io
 from decimal import Decimal
 
-import facturx  # type: ignore[import-untyped]
+import facturx
 import msgspec
 import pytest
 import saxonche  # type: ignore[import-not-found]
