@@ -11,6 +11,7 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from shared.config import WrongSetting
 from shared.inbox import Consumer
 
 PREFETCH_EVENTS = 400
@@ -65,18 +66,23 @@ class Bus(Protocol):
 
     @property
     def connected(self) -> bool:
-        """Whether the bus answers, for `/readyz`."""
+        """Whether the bus answers, as far as is known; for `/readyz`."""
         ...
 
     async def close(self) -> None: ...
 
 
 def connect(url: str) -> Bus:
-    """The bus of an address: `local:` or `amqp://…`, `amqps://…`. It connects by itself, and again for ever."""
+    """The bus of an address. It connects by itself, and again for ever. Raises WrongSetting for what is no address."""
     if url.startswith("local:"):
         from shared.bus.local import LocalBus  # only the bus in use is loaded
 
         return LocalBus()
+    if not url.startswith(("amqp://", "amqps://")):
+        raise WrongSetting("ARPILOT_BUS_URL is wrong: it must be local: or begin with amqp:// or amqps://.")
     from shared.bus.rabbitmq import RabbitBus  # aio-pika takes 0.1 s to import
 
-    return RabbitBus(url)
+    try:
+        return RabbitBus(url)
+    except ValueError as error:
+        raise WrongSetting(f"ARPILOT_BUS_URL is wrong: {error}.") from None

@@ -36,6 +36,7 @@ DELIVERY_LIMIT = 20
 UNLIMITED = 2**31 - 1
 """Looking at dead letters delivers them; RabbitMQ 4 would drop them after 20 looks."""
 
+DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671}
 CONNECT_SECONDS = 10
 HEARTBEAT_SECONDS = 15
 CONFIRM_SECONDS = 60.0
@@ -57,14 +58,12 @@ class Link:
     def __init__(self, url: str, purpose: str) -> None:
         address = URL(url)
         self._url = address if "heartbeat" in address.query else address.update_query(heartbeat=HEARTBEAT_SECONDS)
-        self._place = f"{address.host}:{address.port or 5672}"
+        self._place = f"{address.host}:{address.port or DEFAULT_PORTS[address.scheme]}"
         self._purpose = purpose
         self._connection: AbstractConnection | None = None
         self._connecting = asyncio.Lock()
-
-    @property
-    def connected(self) -> bool:
-        return self._connection is not None and self._connection.connected.is_set()
+        self.away = False
+        """Whether it is being tried in vain."""
 
     @asynccontextmanager
     async def channel(self) -> AsyncIterator[AbstractChannel]:
@@ -92,7 +91,7 @@ class Link:
 
     async def _connect(self) -> AbstractConnection:
         async with self._connecting:
-            if self._connection is None or not self.connected:
+            if self._connection is None or not self._connection.connected.is_set():
                 await self.close()
                 self._connection = await self._connect_at_last()
             return self._connection
@@ -108,16 +107,16 @@ class Link:
 
     async def _connect_at_last(self) -> AbstractConnection:
         """Try for ever; say once that the broker is away and once that it is back."""
-        failed = False
         for seconds in pauses(first_seconds=0.1):
             try:
                 connection = await self._connect_once()
             except LOST as error:
-                if not failed:
+                if not self.away:
                     log.warning("RabbitMQ is away, trying again", place=self._place, reason=reason_of(error))
-                failed = True
+                self.away = True
                 await asyncio.sleep(seconds)
             else:
+                self.away = False
                 log.info("connected to RabbitMQ", place=self._place, purpose=self._purpose)
                 return connection
         raise AssertionError("pauses are endless")
@@ -133,7 +132,8 @@ class RabbitBus:
 
     @property
     def connected(self) -> bool:
-        return self._out.connected or self._in.connected
+        """A replica whose relay stands by and that consumes nothing needs no connection, so none is no fault."""
+        return not (self._out.away or self._in.away)
 
     def subscribe(self, consumer: Consumer) -> None:
         self._consumers.append(consumer)
