@@ -13,6 +13,7 @@ from services.webhooks.deliveries.dispatcher import Dispatcher
 from services.webhooks.endpoints import api as endpoints_api
 from services.webhooks.endpoints import events
 from services.webhooks.endpoints.secrets import Keyring
+from services.webhooks.guide import api as guide_api
 from services.webhooks.log import api as log_api
 from shared.app import Runtime, Service
 
@@ -50,7 +51,7 @@ SERVICE = Service(
     folder=Path(__file__).parent,
     summary="Telling other systems: endpoints, the event log, deliveries",
     config=WebhooksConfig,
-    routes=endpoints_api.ROUTES + deliveries_api.ROUTES + log_api.ROUTES,
+    routes=endpoints_api.ROUTES + deliveries_api.ROUTES + log_api.ROUTES + guide_api.ROUTES,
     subscriptions=consumers.SUBSCRIPTIONS,
     jobs=jobs.JOBS,
     workers=(dispatch,),
