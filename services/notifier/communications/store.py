@@ -94,16 +94,14 @@ async def cancel_about(
     """Cancel what waits about one invoice alone: reminders at once, the rest where it was scheduled for later."""
     await conn.execute(
         """update communications set status = 'cancelled', cancel_reason = $4, next_attempt_at = null,
-               version = version + 1, updated_at = $7
+               version = version + 1, updated_at = $6
            where tenant_id = $1 and invoice_ids @> array[$2::uuid] and cardinality(invoice_ids) = 1
-               and status = 'pending' and kind <> 'receipt' and (kind = any($3) or scheduled_for > $5)
-               and created_at <= $6""",
+               and status = 'pending' and kind <> 'receipt' and (kind = any($3) or scheduled_for > $5)""",
         tenant_id,
         invoice_id,
         list(kinds),
         reason,
         before,
-        now,
         now,
     )
 
