@@ -1,0 +1,104 @@
+"""Whatever a client sends, the system answers it or refuses it: schemathesis over the generated OpenAPI document.
+
+It runs for a bounded time against the whole system, with one object of each kind made beforehand, so that what it
+sends reaches further than "not found".
+"""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.real_ids import REAL_IDS
+from tests.harness import Client, System, wait_for
+from tests.integration.invoices.scenes import a_credit_note, a_customer, a_payment, an_invoice, made
+
+SECONDS = 75
+"""What schemathesis gets; with its start and its last requests it stays below two minutes."""
+
+ROOT = Path(__file__).parents[2]
+HOOKS = "tests.e2e.real_ids"
+
+SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+
+
+async def one_of_each(client: Client) -> dict[str, str]:
+    """Path parameters that name something that exists."""
+    customer = await a_customer(client)
+    lines = [{"description": "Work", "quantity": 2, "unit_price": 50}]
+    invoice = await an_invoice(client, customer_id=customer["id"], line_items=lines)
+    paid = await an_invoice(client, customer_id=customer["id"])
+    planned = await an_invoice(client, customer_id=customer["id"])
+    parts = [{"due_date": "2999-01-01", "amount": 100}]
+    posted: dict[str, tuple[str, dict[str, Any]]] = {
+        "product_id": ("/v1/products", {"name": "Consulting"}),
+        "tax_rate_id": ("/v1/tax-rates", {"name": "VAT", "rate": 0.2}),
+        "account_id": ("/v1/ledger/accounts", {"code": "4010", "name": "Services", "type": "income"}),
+        "tag_id": ("/v1/tags", {"name": "Important"}),
+        "dispute_id": ("/v1/disputes", {"invoice_id": paid["id"], "reason": "Late", "amount": 1}),
+        "plan_id": ("/v1/payment-plans", {"invoice_ids": [planned["id"]], "instalments": parts}),
+        "webhook_id": ("/v1/webhooks", {"url": "http://127.0.0.1:9/hook", "is_active": False}),
+        "template_id": ("/v1/templates", {"name": "Mine", "subject": "Hello", "html": "<p>Hi</p>", "text": "Hi"}),
+        "pause_id": ("/v1/dunning-pauses", {"invoice_id": invoice["id"]}),
+    }
+    ids = {name: made(await client.post(path, json=body))["id"] for name, (path, body) in posted.items()}
+    payment = await a_payment(client, paid["id"], 60)
+    note = await a_credit_note(client, paid["id"])
+    sent = await client.post(f"/v1/invoices/{invoice['id']}/send", json={"template_id": ids["template_id"]})
+    entries = (await client.get("/v1/ledger/entries")).data
+    changes = await wait_for(lambda: rows(client, "/v1/reconciliation"))
+    return ids | {
+        "customer_id": customer["id"],
+        "contact_id": customer["contacts"][0]["id"],
+        "invoice_id": invoice["id"],
+        "payment_id": payment["id"],
+        "credit_note_id": note["id"],
+        "entry_id": entries[0]["id"],
+        "change_id": changes[0]["id"],
+        "communication_id": sent.json["communication"]["id"],
+    }
+
+
+async def rows(client: Client, path: str) -> list[dict[str, Any]]:
+    """The first rows of a list."""
+    found: list[dict[str, Any]] = (await client.get(path)).data
+    return found
+
+
+def configuration(parameters: dict[str, str]) -> str:
+    """What schemathesis reads: which path parameters to use."""
+    lines = [f'"path.{name}" = {json.dumps(value)}' for name, value in parameters.items()]
+    return "\n".join(["[parameters]", *lines, ""])
+
+
+async def test_no_input_gives_a_500(system: System, client: Client, tmp_path: Path) -> None:
+    file = tmp_path / "schemathesis.toml"
+    ids = await one_of_each(client)
+    file.write_text(configuration(ids))
+
+    process = await asyncio.create_subprocess_exec(
+        str(SCHEMATHESIS),
+        f"--config-file={file}",
+        "run",
+        f"{system.base_url}/openapi.json",
+        f"--header=Authorization: Bearer {client.key}",
+        "--checks=not_a_server_error",
+        f"--max-time={SECONDS}",
+        "--phases=examples,coverage,fuzzing",
+        "--max-examples=20",
+        "--workers=2",
+        "--request-timeout=30",
+        "--continue-on-failure",
+        "--no-shrink",
+        "--no-color",
+        "--suppress-health-check=all",
+        cwd=tmp_path,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": HOOKS, "PYTHONPATH": str(ROOT), REAL_IDS: json.dumps(ids)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+
+    assert process.returncode == 0, output.decode(errors="replace")[-20_000:]
