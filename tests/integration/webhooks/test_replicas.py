@@ -10,7 +10,10 @@ from pathlib import Path
 
 import asyncpg
 
+from services.webhooks.app import SERVICE
+from shared import migrate
 from shared.outbox import INSERT
+from shared.testing import servers
 from tests.harness import Client, environment, wait_for
 from tests.integration.webhooks.house import a_house, a_webhook, an_event
 from tests.integration.webhooks.receiver import Receiver, respond
@@ -112,3 +115,26 @@ async def test_a_dispatcher_that_stops_hands_its_work_back_and_repeats_nothing(
     async with a_house(environ):
         await receiver.wait_for(lambda: len(receiver.posts) == 200, seconds=30)
     assert set(receiver.per_event().values()) == {1}
+
+
+async def test_a_database_that_dies_and_comes_back_loses_nothing(tmp_path: Path, receiver: Receiver) -> None:
+    with servers.private_postgres() as server:
+        await asyncio.to_thread(migrate.apply, server.url, {"webhooks": SERVICE.migrations}, {})
+        environ = environment(server.url, "local:", tmp_path, **SPEEDY)
+        async with a_house(environ) as house:
+            client = await house.client()
+            await a_webhook(client, receiver.url())
+            receiver.behave("/hook", respond(delay_seconds=0.02))
+            events = [an_event(client.tenant_id) for _ in range(300)]
+            await house.announce(*events)
+            await receiver.wait_for(lambda: len(receiver.posts) > 50, seconds=30)
+
+            await asyncio.to_thread(server.kill)
+            await asyncio.sleep(1)
+            await asyncio.to_thread(server.start)
+
+            await receiver.wait_for(lambda: len(receiver.per_event()) == 300, seconds=60)
+            await house.nothing_queued()
+
+    assert set(receiver.per_event()) == {str(event.id) for event in events}
+    assert len(receiver.posts) - 300 <= IN_FLIGHT
