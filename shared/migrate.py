@@ -51,10 +51,13 @@ def _apply_to(dsn: str, conn: "psycopg.Connection[tuple[object, ...]]", schema: 
     try:
         migrations = yoyo.read_migrations(*(str(folder) for folder in folders))
         pending = backend.to_apply(migrations)
-        count = len(pending)
-        with backend.lock():
-            backend.apply_migrations(pending)
-        return count
+        for migration in pending:
+            # yoyo's own way takes several transactions and a lock that a killed run leaves behind: here a file is
+            # applied and marked in one, and the lock above goes with its connection
+            with backend.transaction():
+                migration.process_steps(backend, "apply")
+                backend.mark_one(migration, log=False)
+        return len(pending)
     finally:
         backend.connection.close()
 
