@@ -1,6 +1,7 @@
 """Fixtures for all tests: servers once per worker, one system over the local bus, one over RabbitMQ."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,7 +10,17 @@ import pytest_asyncio
 
 from shared.testing import servers
 from tests import harness
+from tests.contract import recording
 from tests.harness import Client, System
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _record_samples() -> Iterator[None]:
+    """Write down new types of events where that was asked for (tests/contract/recording.py)."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        if os.environ.get("ARPILOT_RECORD_SAMPLES"):
+            recording.record(monkeypatch)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from uuid import UUID
 from services.invoices.issuing.creating import Creating
 from services.invoices.issuing.model import Facts
 from services.invoices.issuing.store import Names
-from services.invoices.recipients import actions as recipients
+from services.invoices.recipients import asking
 from shared.http.calls import Call
 
 
@@ -24,5 +24,5 @@ async def _load(call: Call[Any, Any], names: Names) -> Facts:
 
 
 async def _ask(call: Call[Any, Any], customers: frozenset[UUID]) -> bool:
-    found = [await recipients.ask(call.runtime, call.caller.tenant_id, customer_id) for customer_id in customers]
+    found = [await asking.ask(call.runtime, call.caller.tenant_id, customer_id) for customer_id in customers]
     return any(found)
