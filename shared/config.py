@@ -64,7 +64,9 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What each service has of its own; variables named `ARPILOT_<SERVICE>_<FIELD>`."""
 
     database_url: Annotated[str | None, Meta(description="PostgreSQL as the service's own role")] = None
-    pool_size: Annotated[int, Meta(ge=1, le=200, description="most database connections of one process")] = 10
+    pool_size: Annotated[
+        int, Meta(ge=5, le=200, description="most database connections of one process; the relay keeps two of them")
+    ] = 10
     statement_timeout_seconds: Annotated[float, Meta(gt=0, description="longest that one SQL statement may take")] = (
         30.0
     )

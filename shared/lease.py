@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from shared.db import EXHAUSTED, LOST, Database, DatabaseAway
+from shared.db import EXHAUSTED, LOST, DatabaseAway
+from shared.reserve import Connections
 from shared.stopping import cancel
 
 log = structlog.get_logger(__name__)
@@ -35,8 +36,8 @@ FREE_IN = "select extract(epoch from expires_at - clock_timestamp())::float8 fro
 class Lease:
     """The right to do the work of this name. Times are the database's, so clocks of hosts may differ."""
 
-    def __init__(self, database: Database, name: str, *, ttl_seconds: float) -> None:
-        self._database = database
+    def __init__(self, connections: Connections, name: str, *, ttl_seconds: float) -> None:
+        self._connections = connections
         self._name = name
         self._ttl_seconds = ttl_seconds
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -49,7 +50,7 @@ class Lease:
     async def take(self) -> bool:
         """Take it if it is free."""
         asked_at = time.monotonic()
-        async with self._database.connection() as conn:
+        async with self._connections.connection() as conn:
             fencing = await conn.fetchval(TAKE, self._name, self._holder, self._ttl_seconds)
         if fencing is None:
             return False
@@ -59,7 +60,7 @@ class Lease:
 
     async def free_in_seconds(self) -> float:
         """How long until it may be taken, unless its holder renews it."""
-        async with self._database.connection() as conn:
+        async with self._connections.connection() as conn:
             return max(0.0, await conn.fetchval(FREE_IN, self._name) or 0.0)
 
     @asynccontextmanager
@@ -74,7 +75,7 @@ class Lease:
     async def leave(self, *, free_in_seconds: float = 0.0) -> None:
         """Give it back, to be taken by anybody at once or only after a while."""
         try:
-            async with self._database.connection() as conn:
+            async with self._connections.connection() as conn:
                 await conn.execute(RENEW, self._name, self._holder, self.fencing, free_in_seconds)
         except (DatabaseAway, *LOST, *EXHAUSTED) as error:
             log.info("a lease could not be given back and will run out", lease=self._name, reason=str(error))
@@ -87,7 +88,7 @@ class Lease:
     async def _renew(self) -> None:
         asked_at = time.monotonic()
         try:
-            async with asyncio.timeout(self._sure_until - asked_at), self._database.connection() as conn:
+            async with asyncio.timeout(self._sure_until - asked_at), self._connections.connection() as conn:
                 mine = await conn.fetchval(RENEW, self._name, self._holder, self.fencing, self._ttl_seconds)
         except (TimeoutError, DatabaseAway, *LOST, *EXHAUSTED):
             mine = time.monotonic() < self._sure_until

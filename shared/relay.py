@@ -18,6 +18,7 @@ from shared.db import EXHAUSTED, LOST, Conn, Database, DatabaseAway
 from shared.inbox import reason_of
 from shared.lease import Lease
 from shared.outbox_floor import OutboxFloor
+from shared.reserve import Reserve
 from shared.retry import pauses
 from shared.stopping import cancel, either, pause, unless
 
@@ -91,36 +92,33 @@ class Relay:
             self._database.on_commit.remove(self.wake)
 
     async def _turn(self, stopping: asyncio.Event) -> None:
-        lease = Lease(self._database, "relay", ttl_seconds=LEASE_SECONDS)
-        if not await lease.take():
-            await self._stand_by(stopping)
-            return
-        try:
-            async with lease.kept(), either(stopping, lease.lost) as over:
-                await self._lead(over)
-        finally:
-            await lease.leave()
+        """Lead if nobody else does, else stand by for a while. Both with connections that requests cannot take away."""
+        async with self._database.connection() as conn, self._database.connection() as spare:
+            reserve = Reserve(spare)
+            lease = Lease(reserve, "relay", ttl_seconds=LEASE_SECONDS)
+            if not await lease.take():
+                await self._stand_by(conn, stopping)
+                return
+            try:
+                async with lease.kept(), either(stopping, lease.lost) as over:
+                    await self._lead(conn, reserve, over)
+            finally:
+                await lease.leave()
 
-    async def _stand_by(self, stopping: asyncio.Event) -> None:
+    async def _stand_by(self, conn: Conn, stopping: asyncio.Event) -> None:
         """Tell the relay that holds the lease of commits made here, until it is time to ask for the lease again."""
-        until = asyncio.get_running_loop().time() + POLL_SECONDS
-        while not stopping.is_set() and asyncio.get_running_loop().time() < until:
+        until = time.monotonic() + POLL_SECONDS
+        while not stopping.is_set() and time.monotonic() < until:
             if await pause(POLL_SECONDS / 4, self._wake):
                 self._wake.clear()
-                async with self._database.connection() as conn:
-                    await conn.execute("select pg_notify($1, '')", self._channel)
+                await conn.execute("select pg_notify($1, '')", self._channel)
                 await asyncio.sleep(NOTIFY_PAUSE_SECONDS)
 
-    async def _lead(self, over: asyncio.Event) -> None:
-        async with (
-            self._database.connection() as conn,
-            self._listening(conn),
-            self._measuring(),
-            AsyncExitStack() as stack,
-        ):
+    async def _lead(self, conn: Conn, reserve: Reserve, over: asyncio.Event) -> None:
+        async with self._listening(conn), self._measuring(reserve), AsyncExitStack() as stack:
             publisher = await unless(over, stack.enter_async_context(self._bus.publisher()))
             if publisher is not None:
-                await _Pump(self._service, self._database, publisher, self._wake).run(conn, over)
+                await _Pump(self._service, reserve, publisher, self._wake).run(conn, over)
 
     @asynccontextmanager
     async def _listening(self, conn: Conn) -> AsyncIterator[None]:
@@ -135,8 +133,8 @@ class Relay:
                 await conn.remove_listener(self._channel, hear)
 
     @asynccontextmanager
-    async def _measuring(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._measure_for_ever())
+    async def _measuring(self, reserve: Reserve) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._measure_for_ever(reserve))
         try:
             yield
         finally:
@@ -144,10 +142,10 @@ class Relay:
             DEPTH.labels(self._service).set(0)  # the next holder of the lease reports
             OLDEST_SECONDS.labels(self._service).set(0)
 
-    async def _measure_for_ever(self) -> None:
+    async def _measure_for_ever(self, reserve: Reserve) -> None:
         while True:
             try:
-                async with self._database.connection() as conn:
+                async with reserve.connection() as conn:
                     row = await conn.fetchrow(MEASURE, MEASURED_ROWS)
             except AWAY as error:
                 log.info("the outbox could not be measured", service=self._service, reason=reason_of(error))
@@ -161,9 +159,9 @@ class Relay:
 class _Pump:
     """What one publisher is given, from the first batch to the stop or to the loss of the bus."""
 
-    def __init__(self, service: str, database: Database, publisher: Publisher, wake: asyncio.Event) -> None:
+    def __init__(self, service: str, reserve: Reserve, publisher: Publisher, wake: asyncio.Event) -> None:
         self._service = service
-        self._database = database
+        self._reserve = reserve
         self._publisher = publisher
         self._wake = wake
         self._in_flight: dict[asyncio.Task[bool], list[int]] = {}
@@ -209,7 +207,7 @@ class _Pump:
         outcomes = await self._publisher.publish([Message(row["event_id"], row["type"], row["body"]) for row in rows])
         confirmed = [row["id"] for row, outcome in zip(rows, outcomes, strict=True) if outcome is Outcome.CONFIRMED]
         if confirmed:
-            async with self._database.connection() as conn:
+            async with self._reserve.connection() as conn:
                 await conn.execute(REMOVE, confirmed)
             PUBLISHED.labels(self._service).inc(len(confirmed))
         self._hold_back(

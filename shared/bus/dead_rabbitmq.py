@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Collection
 from datetime import datetime
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 
 from shared import events
 from shared.bus.dead import ATTEMPTS, DIED_AT, REASON, DeadLetter
@@ -13,43 +13,61 @@ from shared.bus.rabbitmq import Link, declare_dead_queue, queue_of
 BROKER_REASON = "x-first-death-reason"
 """What RabbitMQ itself writes when a message was delivered too often without an answer."""
 
+GIVE_BACK_TRIES = 40
+GIVE_BACK_PAUSE_SECONDS = 0.05
+
 
 class RabbitDeadLetters:
-    """Takes messages without acknowledging them, so that they go back when the channel closes."""
+    """Takes messages and gives them back; if it dies in between, RabbitMQ gives them back."""
 
     def __init__(self, url: str) -> None:
         self._link = Link(url, "dead letters")
 
     async def all(self, service: str, *, limit: int) -> list[DeadLetter]:
         async with self._link.channel() as channel:
-            return [_read(service, message) async for message in _messages(channel, service, limit=limit)]
+            queue = await declare_dead_queue(channel, service)
+            messages = [message async for message in _messages(queue, limit=limit)]
+            await _give_back(queue, messages)
+        return [_read(service, message) for message in messages]
 
     async def requeue(self, service: str, event_ids: Collection[str] | None) -> int:
         """Straight into the service's own queue: the other services have handled it already."""
-        requeued = 0
+        requeued, kept = 0, []
         async with self._link.channel() as channel:
-            async for message in _messages(channel, service, limit=None):
+            queue = await declare_dead_queue(channel, service)
+            async for message in _messages(queue, limit=None):
                 if event_ids is None or _read(service, message).event_id in event_ids:
                     await channel.default_exchange.publish(_copy(message), queue_of(service))
                     await message.ack()
                     requeued += 1
+                else:
+                    kept.append(message)
+            await _give_back(queue, kept)
         return requeued
 
     async def close(self) -> None:
         await self._link.close()
 
 
-async def _messages(
-    channel: AbstractChannel, service: str, *, limit: int | None
-) -> AsyncIterator[AbstractIncomingMessage]:
+async def _messages(queue: AbstractQueue, *, limit: int | None) -> AsyncIterator[AbstractIncomingMessage]:
     """The messages that are there now, each once."""
-    queue = await declare_dead_queue(channel, service)
     there = queue.declaration_result.message_count or 0
     for _ in range(there if limit is None else min(limit, there)):
         message = await queue.get(fail=False)
         if message is None:
             return
         yield message
+
+
+async def _give_back(queue: AbstractQueue, messages: Sequence[AbstractIncomingMessage]) -> None:
+    """Return what was only looked at, and wait a little until the next one to look will find it there."""
+    for message in messages:
+        await message.nack(requeue=True)
+    for _ in range(GIVE_BACK_TRIES):
+        declared = await queue.declare()
+        if (declared.message_count or 0) >= len(messages):
+            return
+        await asyncio.sleep(GIVE_BACK_PAUSE_SECONDS)
 
 
 def _copy(message: AbstractIncomingMessage) -> aio_pika.Message:

@@ -19,7 +19,7 @@ from shared.testing.servers import Broker
 from tests.integration.events.town import THING_UNHEARD, Town, a_thing, a_town, until
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def broker() -> Iterator[Broker]:
     with servers.private_broker() as private:
         yield private

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
@@ -139,3 +139,13 @@ async def test_the_floor_rises_to_what_is_certain(local_town: Town, monkeypatch:
         assert await floor.look(conn) <= 10
         await conn.execute("delete from outbox")
         assert [await floor.look(conn) for _ in range(4)][-1] == 12
+
+
+async def test_events_leave_while_requests_hold_every_other_connection_of_the_pool(local_town: Town) -> None:
+    bus = CountingBus()
+    await local_town.announce(a_thing())
+    async with _relay(local_town.orders, bus), AsyncExitStack() as requests:
+        await until(lambda: _has(bus, 1))
+        held = [await requests.enter_async_context(local_town.orders.connection()) for _ in range(8)]
+        await outbox.put(held[0], a_thing())
+        await until(lambda: _has(bus, 2))
