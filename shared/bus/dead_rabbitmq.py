@@ -1,6 +1,7 @@
 """Dead letters on RabbitMQ: messages of `arpilot.<service>.dead`, with the reason in their headers."""
 
-from collections.abc import AsyncIterator, Collection
+import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 
 import aio_pika
