@@ -15,6 +15,9 @@ from shared.http import pages
 from shared.http.pages import Page, PageQuery, Sort, Where
 
 CLAIM_SECONDS = 15
+MAX_REASON_CHARACTERS = 300
+"""A reason quotes the file, and a cell may be as long as a line."""
+MAX_ERROR_CHARACTERS = 1000
 SELECT = """select id, status, format, file_name, size_bytes, rows, accepted, duplicates, rejected as rejected_count,
     progress, error, created_by, created_at, updated_at, finished_at from payment_imports"""
 SORTS = {"created_at": Sort("created_at", datetime)}
@@ -186,7 +189,7 @@ async def advance(conn: Conn, work: Work, counts: Counts, progress: float, now: 
 
 async def finish(conn: Conn, work: Work, error: str | None, now: datetime) -> None:
     """End an import, and drop the bytes that nobody needs any more."""
-    if await conn.fetchval(FINISH, work.tenant_id, work.id, work.claim, error, now):
+    if await conn.fetchval(FINISH, work.tenant_id, work.id, work.claim, error and error[:MAX_ERROR_CHARACTERS], now):
         await conn.execute(
             "delete from payment_import_chunks where tenant_id = $1 and import_id = $2", work.tenant_id, work.id
         )
@@ -201,5 +204,5 @@ async def insert_rejections(conn: Conn, work: Work, first: int, rejections: Sequ
         work.id,
         [first + place for place, _ in rejections],
         [rejected.row for _, rejected in rejections],
-        [rejected.reason for _, rejected in rejections],
+        [rejected.reason[:MAX_REASON_CHARACTERS] for _, rejected in rejections],
     )

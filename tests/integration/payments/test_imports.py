@@ -154,6 +154,9 @@ async def test_imports_are_listed_newest_first_and_never_to_another_tenant(clien
         (b"Date,Amount\n", {"mapping": '{"amount": -1}'}, 422, "validation_failed", "mapping"),
         (b"Date,Amount\n", {"mapping": '{"delimiter": "::"}'}, 422, "validation_failed", "mapping"),
         (b"Date,Amount\n", {"mapping": '{"date_format": "%Y%Y"}'}, 422, "validation_failed", "mapping"),
+        (b"Date,Amount\n", {"mapping": '{"amount": 99999999999999999999999}'}, 422, "validation_failed", "mapping"),
+        (b"Date,Amount\n", {"mapping": '{"amount": "a\\u0000"}'}, 422, "validation_failed", "mapping"),
+        (b"Date,Amount\n", {"mapping": '{"amount": "\\ud800"}'}, 422, "validation_failed", "mapping"),
         (b"Date,Amount\n", {"colour": "red"}, 422, "validation_failed", "colour"),
     ],
 )
@@ -216,6 +219,27 @@ async def test_the_progress_of_a_long_file_is_visible_and_its_bytes_are_dropped_
     async with system.owner() as conn:
         left = "select count(*) from payments.payment_import_chunks where tenant_id = $1"
         assert await conn.fetchval(left, client.tenant_id) == 0
+
+
+async def test_a_reason_quotes_no_more_of_a_file_than_a_person_reads(client: Client) -> None:
+    job = await finished(client, await send(client, b"Date,Amount\n2026-11-17," + b"x" * 50_000 + b"\n"))
+
+    assert len(job["rejected"][0]["reason"]) == 300
+
+
+async def test_a_file_that_fails_on_our_side_again_and_again_is_given_up(client: Client, system: System) -> None:
+    fruitless = """insert into payments.payment_imports (tenant_id, id, status, format, size_bytes, currency,
+            created_by, fruitless_claims, created_at, updated_at)
+        values ($1, $1, 'processing', 'csv', 1, 'USD', 'test', 5, now(), now())"""
+    async with system.owner() as conn:
+        await conn.execute(fruitless, client.tenant_id)
+
+    async def is_given_up() -> bool:
+        return bool((await job_of(client, str(client.tenant_id)))["status"] == "failed")
+
+    await wait_for(is_given_up)
+
+    assert "something went wrong on our side" in (await job_of(client, str(client.tenant_id)))["error"]
 
 
 async def test_a_killed_import_is_resumed_by_another_process_and_loses_and_doubles_nothing(

@@ -63,6 +63,7 @@ ALIASES: Mapping[str, str] = {
     "external_id": "external_payment_id", "id": "external_payment_id", "type": "debit_credit",
 }  # fmt: skip
 SETTINGS = ("delimiter", "decimal", "date_format")
+MAX_COLUMNS = 1000
 SEVERAL = frozenset({"payer_reference"})
 IN_BRACKETS = re.compile(r"[(\[](.*?)[)\]]")
 
@@ -105,8 +106,10 @@ def checked(mapping: Mapped) -> dict[str, str | int]:
     unknown = sorted(set(fields) - set(NAMES) - set(SETTINGS))
     if unknown:
         raise Unreadable(f"the mapping names {unknown[0]!r}; the fields are {', '.join((*NAMES, *SETTINGS))}")
-    if any(isinstance(column, int) and column < 0 for column in fields.values()):
-        raise Unreadable("columns count from 1")
+    if any(isinstance(column, int) and not 0 <= column <= MAX_COLUMNS for column in fields.values()):
+        raise Unreadable(f"columns count from 1, to {MAX_COLUMNS} at most")
+    if any(isinstance(column, str) and not column.isprintable() and column != "\t" for column in fields.values()):
+        raise Unreadable("a column's name has control characters")
     check_settings(fields)
     return fields
 
