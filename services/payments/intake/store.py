@@ -23,6 +23,8 @@ ALLOCATION_COLUMNS = """id, payment_id, invoice_id, invoice_number, customer_id,
     write_off_cents, exact, state, matched_by, rule, confidence::float8 as confidence, evidence, invoice_due_cents,
     refusal_code,
     refusal_detail, created_at, updated_at"""
+FIND = f"select {COLUMNS} from payments where tenant_id = $1 and id = any($2) order by id"
+LOCK = f"{FIND} for update"
 SORTS = {
     "created_at": Sort("created_at", datetime),
     "payment_date": Sort("payment_date", date),
@@ -78,16 +80,15 @@ async def by_external_id(conn: Conn, tenant_id: UUID, external_ids: Sequence[str
 
 async def find(conn: Conn, tenant_id: UUID, ids: Sequence[UUID]) -> list[Payment]:
     """Payments with all their allocations, in the order of their ids."""
-    return await _load(conn, tenant_id, ids, "")
+    return await _load(conn, tenant_id, ids, FIND)
 
 
 async def lock(conn: Conn, tenant_id: UUID, ids: Sequence[UUID]) -> list[Payment]:
     """The same, locked in the order of their ids."""
-    return await _load(conn, tenant_id, ids, " for update")
+    return await _load(conn, tenant_id, ids, LOCK)
 
 
-async def _load(conn: Conn, tenant_id: UUID, ids: Sequence[UUID], locking: str) -> list[Payment]:
-    select = f"select {COLUMNS} from payments where tenant_id = $1 and id = any($2) order by id{locking}"
+async def _load(conn: Conn, tenant_id: UUID, ids: Sequence[UUID], select: str) -> list[Payment]:
     rows = await conn.fetch(select, tenant_id, ids)
     found = await conn.fetch(
         f"select {ALLOCATION_COLUMNS} from allocations"

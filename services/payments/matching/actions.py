@@ -51,6 +51,8 @@ async def remember_invoices(
     conn: Conn, tenant_id: UUID, invoices: Sequence[KnownInvoice], *, now: datetime
 ) -> list[KnownInvoice]:
     """Keep the newest of each invoice, and look again at the payments that they may explain; returns what was news."""
+    if not invoices:
+        return []
     newest: dict[UUID, KnownInvoice] = {}
     for invoice in sorted(invoices, key=lambda invoice: invoice.sequence):
         newest[invoice.id] = invoice

@@ -20,9 +20,9 @@ from services.payments.intake.model import Allocation, Payment, State
 from services.payments.matching import actions, errors, store
 from services.payments.matching.actions import Wanted
 from services.payments.matching.books import Books
-from services.payments.matching.carrying import carry_out
+from services.payments.matching.jobs import carry_out
 from services.payments.matching.model import Suggestion
-from services.payments.matching.owner import current, learn_of
+from services.payments.matching.owner import current, unheard_of
 from services.payments.matching.store import KnownInvoice, Settings
 from shared.http.bodies import Body
 from shared.http.calls import Call
@@ -130,9 +130,9 @@ async def patch_payment(call: Call[PaymentPatch, None]) -> web.StreamResponse:
     `match_status: pending`, and the match completes by itself later.
     """
     tenant_id, payment_id, wanted = call.caller.tenant_id, call.id("payment_id"), call.body.invoice_id
-    if isinstance(wanted, UUID):
-        await learn_of(call.runtime, tenant_id, {wanted})
+    news = await unheard_of(call.runtime, tenant_id, [wanted] if isinstance(wanted, UUID) else [])
     async with call.transaction() as conn:
+        await actions.remember_invoices(conn, tenant_id, news, now=call.now)
         tick = await store.next_tick(conn, tenant_id)
         payment = await payments.lock(conn, tenant_id, payment_id)
         call.check_if_match(payment.version)
@@ -154,8 +154,9 @@ async def put_allocations(call: Call[AllocationsPut, None]) -> web.StreamRespons
     """Split a payment over invoices, replacing what was there; the rest stays unapplied."""
     tenant_id, payment_id = call.caller.tenant_id, call.id("payment_id")
     wanted = [Wanted(one.invoice_id, int(one.amount)) for one in call.body.allocations]
-    await learn_of(call.runtime, tenant_id, {one.invoice_id for one in wanted})
+    news = await unheard_of(call.runtime, tenant_id, [one.invoice_id for one in wanted])
     async with call.transaction() as conn:
+        await actions.remember_invoices(conn, tenant_id, news, now=call.now)
         tick = await store.next_tick(conn, tenant_id)
         payment = await payments.lock(conn, tenant_id, payment_id)
         call.check_if_match(payment.version)
@@ -173,6 +174,7 @@ async def record_payment(call: Call[RecordedPayment, None]) -> web.StreamRespons
     tenant_id, invoice_id = call.caller.tenant_id, call.id("invoice_id")
     invoice = await current(call.runtime, tenant_id, invoice_id)
     async with call.transaction() as conn:
+        await actions.remember_invoices(conn, tenant_id, [invoice] if invoice else [], now=call.now)
         tick = await store.next_tick(conn, tenant_id)
         body = _recorded(call, invoice_id, invoice)
         by = maker(call, "recorded")

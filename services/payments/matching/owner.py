@@ -1,5 +1,6 @@
 """Asking the invoices service about an invoice whose event has not come yet."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -7,9 +8,8 @@ from uuid import UUID
 
 import msgspec
 
-from services.payments.matching import actions, store
+from services.payments.matching import store
 from services.payments.matching.store import KnownInvoice
-from shared import clock
 from shared.http.client import ServiceAway
 from shared.money import round_half_up
 
@@ -76,22 +76,17 @@ async def current(runtime: "Runtime", tenant_id: UUID, invoice_id: UUID) -> Know
         return known[invoice_id]
 
 
-async def learn_of(runtime: "Runtime", tenant_id: UUID, invoice_ids: set[UUID]) -> dict[UUID, KnownInvoice]:
-    """What is known of these invoices, after asking once for those that are not; raises ServiceAway for them."""
+async def unheard_of(runtime: "Runtime", tenant_id: UUID, invoice_ids: Iterable[UUID]) -> list[KnownInvoice]:
+    """Of these invoices those that we had not heard of, for the caller to remember; raises ServiceAway.
+
+    The owner is asked once for each; what it does not know either is left out.
+    """
     async with runtime.database.connection() as conn:
-        known = await store.known(conn, tenant_id, sorted(invoice_ids))
-    for invoice_id in sorted(invoice_ids - known.keys()):
-        invoice = await _ask(runtime, tenant_id, invoice_id)
-        if invoice is not None:
-            known[invoice_id] = invoice
-    return known
+        known = await store.known(conn, tenant_id, list(invoice_ids))
+    asked = [await _ask(runtime, tenant_id, invoice_id) for invoice_id in set(invoice_ids) - known.keys()]
+    return [invoice for invoice in asked if invoice is not None]
 
 
 async def _ask(runtime: "Runtime", tenant_id: UUID, invoice_id: UUID) -> KnownInvoice | None:
     answer = await runtime.internal.get("invoices", f"/internal/invoices/{invoice_id}", _Answer, tenant_id=tenant_id)
-    if answer is None:
-        return None
-    invoice = known_invoice(answer.data)
-    async with runtime.database.transaction() as conn:
-        await actions.remember_invoices(conn, tenant_id, [invoice], now=clock.now())
-    return invoice
+    return known_invoice(answer.data) if answer else None

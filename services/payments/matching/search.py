@@ -131,7 +131,7 @@ class _Search:
                 i for i in self.index.by_customer(chosen[0].customer_id, self.receipt.currency) if i not in chosen
             ]
             for more in self._sums(others, rest):
-                words = f"with {_names(more)} of the same customer the amount comes out"
+                words = f"together with {_names(more)} of the same customer the amount comes out"
                 yield self._suggest(
                     [*chosen, *more], Fit.EQUAL, 0.92, Rule.NUMBER_AND_AMOUNT, [self._names_words(chosen), words]
                 )
