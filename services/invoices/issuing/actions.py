@@ -20,13 +20,13 @@ from services.invoices.settlement.events import (
     INVOICE_ISSUED,
     INVOICE_VOIDED,
     Invoice,
-    announce,
     invoice_of,
 )
 from services.invoices.settlement.model import Moment, Receivable, billed, external
 from shared import outbox
 from shared.db import Conn
 from shared.events import EventType, NewEvent
+from shared.http.calls import encode
 from shared.ids import uuid7
 
 ALL_KINDS: tuple[Kind, ...] = ("issue", "external", "write_off")
@@ -62,12 +62,14 @@ def _names_of_lines(lines: Sequence[LineCreate | LinePatch]) -> Names:
 
 
 def making(invoice: Receivable, facts: Facts, *, moment: Moment, generate_pdf: bool = False) -> Making:
-    """A new invoice with its number's prefix, its postings and its events."""
+    """A new invoice with its number's prefix, its postings and its events; shown once, for all of them."""
+    shown = msgspec.Raw(encode(invoice_of(invoice, moment.today)))
     return Making(
         invoice=invoice,
+        shown=shown,
         number_prefix=facts.settings.prefix_for(invoice),
         entries=entries_of(invoice) if invoice.is_issued else (),
-        events=tuple(_first_events(invoice, moment, generate_pdf=generate_pdf)),
+        events=tuple(_first_events(invoice, shown, generate_pdf=generate_pdf)),
     )
 
 
@@ -76,12 +78,12 @@ async def create(conn: Conn, makings: Sequence[Making]) -> list[Made]:
     return await store.create(conn, makings)
 
 
-def numbered(invoice: Receivable, made: Made) -> Receivable:
-    """The invoice as it was made; raises NumberTaken."""
+def numbered(making: Making, made: Made) -> msgspec.Raw:
+    """What the API shows of an invoice that was made; raises NumberTaken."""
     if made.refusal == errors.NumberTaken.code:
-        raise errors.NumberTaken(number=invoice.invoice_number, field="invoice_number")
+        raise errors.NumberTaken(number=making.invoice.invoice_number, field="invoice_number")
     assert made.refusal is None, made.refusal
-    return msgspec.structs.replace(invoice, invoice_number=made.invoice_number)
+    return shown(making, made.invoice_number)
 
 
 def entries_of(invoice: Receivable) -> tuple[Entry, ...]:
@@ -90,15 +92,25 @@ def entries_of(invoice: Receivable) -> tuple[Entry, ...]:
     return (issue_entry(billed(invoice)), *paid)
 
 
-def _first_events(invoice: Receivable, moment: Moment, *, generate_pdf: bool) -> list[NewEvent]:
-    shown = invoice_of(invoice, moment.today)
+def shown(made: Making, number: str | None) -> msgspec.Raw:
+    """What the API shows of a new invoice, once its number is known; the database fills it into the events likewise."""
+    if made.invoice.invoice_number == number:
+        return made.shown
+    return msgspec.Raw(bytes(made.shown).replace(b'"invoice_number":null', b'"invoice_number":' + encode(number), 1))
+
+
+def _first_events(invoice: Receivable, data: msgspec.Raw, *, generate_pdf: bool) -> list[NewEvent]:
     kinds = [INVOICE_CREATED]
     if invoice.is_issued:
         kinds.append(INVOICE_ISSUED)
     if invoice.status in settlement.TELLING:
         kinds.append(settlement.TELLING[invoice.status])
     requests = [events.pdf_requested(invoice.tenant_id, invoice.id)] if generate_pdf else []
-    return [*(announce(kind, invoice.tenant_id, shown) for kind in kinds), *requests]
+    return [*(_announced(kind, invoice, data) for kind in kinds), *requests]
+
+
+def _announced(kind: EventType[Invoice], invoice: Receivable, data: msgspec.Raw) -> NewEvent:
+    return NewEvent(type=kind, tenant_id=invoice.tenant_id, subject=invoice.id, sequence=invoice.version, data=data)
 
 
 async def change(

@@ -74,27 +74,25 @@ async def create_invoice(call: Call[InvoiceCreate, None]) -> web.StreamResponse:
     moment = moment_of(call, facts)
     invoice = model.new_invoice(tenant_id, call.body, facts, moment=moment)
     making = actions.making(invoice, facts, moment=moment, generate_pdf=bool(call.body.generate_pdf))
-    made = await _create(call, making, moment)
+    made = await _create(call, making)
     if made.refusal == REPEATED:
-        return await _create_again(call, making, moment)
-    numbered = actions.numbered(invoice, made)
-    return call.created(invoice_of(numbered, moment.today), version=numbered.version)
+        return await _create_again(call, making)
+    return call.created(actions.numbered(making, made), version=invoice.version)
 
 
-async def _create(call: Call[InvoiceCreate, None], making: Making, moment: Moment) -> Made:
+async def _create(call: Call[InvoiceCreate, None], making: Making) -> Made:
     creating = call.runtime.use(Creating)
     if call.attempt is None:
         return await creating.create(making)
-    body = encode({"data": invoice_of(making.invoice, moment.today)})
+    body = encode({"data": making.shown})
     return await creating.create_once(making, call.attempt, body)
 
 
-async def _create_again(call: Call[InvoiceCreate, None], making: Making, moment: Moment) -> web.StreamResponse:
+async def _create_again(call: Call[InvoiceCreate, None], making: Making) -> web.StreamResponse:
     """A repeated Idempotency-Key: the transaction answers as the first time, or says what is wrong with the key."""
     async with call.transaction() as conn:
         (made,) = await actions.create(conn, [making])
-        numbered = actions.numbered(making.invoice, made)
-        return call.created(invoice_of(numbered, moment.today), version=numbered.version)
+        return call.created(actions.numbered(making, made), version=making.invoice.version)
 
 
 async def update_invoice(call: Call[InvoicePatch, None]) -> web.StreamResponse:
@@ -156,9 +154,9 @@ async def clone_invoice(call: Call[InvoiceClone, None]) -> web.StreamResponse:
         source = await settlement.find(conn, call.caller.tenant_id, call.id("invoice_id"))
         fields = msgspec.structs.asdict(call.body)
         copy = changes.clone(source, facts, moment=moment, invoice_id=uuid7(), fields=fields)
-        (made,) = await actions.create(conn, [actions.making(copy, facts, moment=moment)])
-        numbered = actions.numbered(copy, made)
-        return call.created(invoice_of(numbered, moment.today), version=numbered.version)
+        making = actions.making(copy, facts, moment=moment)
+        (made,) = await actions.create(conn, [making])
+        return call.created(actions.numbered(making, made), version=copy.version)
 
 
 async def archive_invoice(call: Call[None, "DeleteQuery"]) -> web.StreamResponse:

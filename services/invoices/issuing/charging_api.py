@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID, uuid5
 
+import msgspec
 from aiohttp import web
 from msgspec import Meta
 
@@ -42,7 +43,8 @@ async def charge(call: Call[Charge, None]) -> web.StreamResponse:
 async def _make(conn: Conn, call: Call[Any, Any], facts: Facts, moment: Moment, invoice_id: UUID) -> Receivable:
     invoice = model.new_invoice(call.body.tenant_id, call.body.body, facts, moment=moment, invoice_id=invoice_id)
     (made,) = await actions.create(conn, [actions.making(invoice, facts, moment=moment)])
-    return actions.numbered(invoice, made)
+    assert made.refusal is None, "a charge brings no number of its own that could be taken"
+    return msgspec.structs.replace(invoice, invoice_number=made.invoice_number)
 
 
 ROUTES = (Route("POST", "/internal/invoices", charge, internal=True, body=Charge, returns=Invoice),)

@@ -44,10 +44,9 @@ LOAD_FACTS = """
     join tenants t on t.tenant_id = u.tenant_id left join settings s on s.tenant_id = u.tenant_id
     order by u.o
 """
-CREATE = "select * from create_invoices($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+CREATE = f"select * from create_invoices({', '.join(f'${n}' for n in range(1, 21))})"
 
 _facts = msgspec.json.Decoder(Facts)
-_encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 class Names(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,13 +56,6 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
     products: frozenset[UUID] = frozenset()
     rates: frozenset[UUID] = frozenset()
     accounts: frozenset[UUID] = frozenset()
-
-
-class DraftRow(Receivable, frozen=True, kw_only=True):
-    """A row of invoices that takes the next number of a prefix and a year."""
-
-    number_prefix: str | None
-    number_year: int
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +69,8 @@ class Making(msgspec.Struct, frozen=True, kw_only=True):
     """An invoice to be made, with all that is written along with it."""
 
     invoice: Receivable
+    shown: msgspec.Raw
+    """What the API shows of it; `invoice_number` is null while it is still to be taken."""
     number_prefix: str | None
     entries: tuple[Entry, ...]
     events: tuple[NewEvent, ...]
@@ -133,12 +127,17 @@ def taken(error: asyncpg.UniqueViolationError, number: str | None) -> Exception:
 
 def arguments(makings: Sequence[Making]) -> tuple[object, ...]:
     """The arguments of CREATE."""
-    drafts = [_draft(making) for making in makings]
-    lines = [line for making in makings for line in settlement.line_rows(making.invoice)]
+    invoices = [making.invoice for making in makings]
+    lines = [line for invoice in invoices for line in settlement.line_rows(invoice)]
     posted = [ledger.rows(making.invoice.tenant_id, making.entries, making.invoice.created_at) for making in makings]
     events = [(making.invoice.id, outbox.row(event)) for making in makings for event in making.events]
     return (
-        _encoder.encode(drafts).decode(),
+        [invoice.id for invoice in invoices],
+        [invoice.tenant_id for invoice in invoices],
+        [invoice.invoice_number for invoice in invoices],
+        [making.number_prefix for making in makings],
+        [invoice.issue_date.year for invoice in invoices],
+        f"[{','.join(settlement.encode_row(invoice).decode() for invoice in invoices)}]",
         settlement.encode_lines(lines).decode(),
         ledger.as_json([head for heads, _ in posted for head in heads]),
         ledger.as_json([line for _, entry_lines in posted for line in entry_lines]),
@@ -158,12 +157,6 @@ def _keys(makings: Sequence[Making]) -> tuple[object, ...]:
         [one.body.decode() for _, one in kept],
         idempotency.KEPT_HOURS,
     )
-
-
-def _draft(making: Making) -> DraftRow:
-    fields = {name: getattr(making.invoice, name) for name in Receivable.__struct_fields__}
-    fields |= {"lines": (), "applications": ()}
-    return DraftRow(**fields, number_prefix=making.number_prefix, number_year=making.invoice.issue_date.year)
 
 
 async def remove(conn: Conn, tenant_id: UUID, invoice_id: UUID) -> None:

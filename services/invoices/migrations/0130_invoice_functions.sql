@@ -71,105 +71,109 @@ begin
 end $$;
 
 -- Make invoices with lines, postings and events, and number them; each is refused or made on its own.
--- `drafts` are rows of invoices with `number_prefix` and `number_year` where a number is to be taken; the bodies of
--- their events and answers hold "invoice_number":null, which becomes the number. `key_…` are the idempotency keys of
--- those requests that have one, with their answers (shared/http/idempotency.py says what is locked and kept).
+-- The first arrays are parallel: `given` is a number that the caller chose, `prefixes` that of the series which the next
+-- number is taken from. The bodies of events and answers hold "invoice_number":null, which becomes the number. `key_…`
+-- are the idempotency keys of those requests that have one (shared/http/idempotency.py says what is locked and kept).
 create function create_invoices(
-    drafts jsonb, drafted_lines jsonb, entries jsonb, entry_lines jsonb,
+    ids uuid[], tenants uuid[], given text[], prefixes text[], years integer[],
+    drafts json, drafted_lines json, entries jsonb, entry_lines jsonb,
     event_invoices uuid[], event_tenants uuid[], event_ids uuid[], event_types text[], event_bodies text[],
     key_invoices uuid[], key_routes text[], key_values text[], key_fingerprints bytea[], key_bodies text[],
     key_hours integer
 ) returns table (invoice_id uuid, invoice_number text, refusal text) language plpgsql as $$
 #variable_conflict use_column
 declare
-    ids uuid[];
     numbers text[];
-    refusals text[];
+    refusals text[] := array_fill(null::text, array[cardinality(ids)]);
     refused uuid[];
-    given text[];
     clash boolean;
-    repeated uuid[];
 begin
-    if array_length(key_invoices, 1) > 0 then
-        select array_agg(k.invoice_id) into repeated
-        from unnest(key_invoices, key_routes, key_values) as k (invoice_id, route, key)
-        join jsonb_to_recordset(drafts) as d (id uuid, tenant_id uuid) on d.id = k.invoice_id
-        where not pg_try_advisory_xact_lock(hashtextextended(d.tenant_id || '|' || k.route || '|' || k.key, 0))
+    if cardinality(key_invoices) > 0 then
+        select array_agg(case when k.key is not null and (
+            not pg_try_advisory_xact_lock(hashtextextended(d.tenant_id || '|' || k.route || '|' || k.key, 0))
             or exists (
                 select from idempotency_keys i
                 where i.tenant_id = d.tenant_id and i.route = k.route and i.key = k.key
-                    and i.created_at > now() - make_interval(hours => key_hours));
+                    and i.created_at > now() - make_interval(hours => key_hours))
+            ) then 'repeated' end order by d.o)
+        into refusals
+        from unnest(ids, tenants) with ordinality d (id, tenant_id, o)
+        left join unnest(key_invoices, key_routes, key_values) k (invoice_id, route, key) on k.invoice_id = d.id;
     end if;
-    select array_agg(d.invoice_number) filter (where d.invoice_number is not null),
-        array_agg(d.id order by d.o), array_agg(d.invoice_number order by d.o),
-        array_agg(case
-            when d.id = any (repeated) then 'repeated'
-            when d.invoice_number is not null and (d.nth > 1 or exists (
-                select from invoices i where i.tenant_id = d.tenant_id and i.invoice_number = d.invoice_number))
-            then 'invoice_number_taken' end order by d.o)
-    into given, ids, numbers, refusals
-    from (
-        select x.id, x.tenant_id, x.invoice_number, x.o,
-            row_number() over (partition by x.tenant_id, x.invoice_number order by x.o) as nth
-        from rows from (jsonb_to_recordset(drafts) as (id uuid, tenant_id uuid, invoice_number text))
-            with ordinality x (id, tenant_id, invoice_number, o)
-    ) d;
-    select array_agg(n.id) filter (where n.refusal is not null) into refused
-    from unnest(ids, refusals) as n (id, refusal);
+    if cardinality(array_remove(given, null)) > 0 then
+        select array_agg(coalesce(d.refusal, case when d.number is not null and (d.nth > 1 or exists (
+            select from invoices i where i.tenant_id = d.tenant_id and i.invoice_number = d.number))
+            then 'invoice_number_taken' end) order by d.o)
+        into refusals
+        from (
+            select g.*, row_number() over (partition by g.tenant_id, g.number order by g.o) as nth
+            from unnest(tenants, given, refusals) with ordinality g (tenant_id, number, refusal, o)
+        ) d;
+    end if;
+    select array_agg(n.id) into refused from unnest(ids, refusals) n (id, refusal) where n.refusal is not null;
 
     -- locked in the order of the key, as every writer does
     with need as (
-        select x.tenant_id, x.number_prefix, x.number_year, x.o,
-            row_number() over series as nth, count(*) over (partition by x.tenant_id, x.number_prefix, x.number_year) as n
-        from rows from (jsonb_to_recordset(drafts)
-            as (id uuid, tenant_id uuid, number_prefix text, number_year integer))
-            with ordinality x (id, tenant_id, number_prefix, number_year, o)
-        where x.number_prefix is not null and (repeated is null or x.id <> all (repeated))
-        window series as (partition by x.tenant_id, x.number_prefix, x.number_year order by x.o)
+        select x.*, row_number() over (partition by x.tenant_id, x.prefix, x.year order by x.o) as nth,
+            count(*) over (partition by x.tenant_id, x.prefix, x.year) as n
+        from unnest(tenants, prefixes, years, refusals) with ordinality x (tenant_id, prefix, year, refusal, o)
+        where x.prefix is not null and x.refusal is null
     ), taken as (
         insert into counters (tenant_id, kind, prefix, year, last)
-        select distinct d.tenant_id, 'invoice', d.number_prefix, d.number_year, d.n
-        from need d order by 1, 2, 3, 4
+        select distinct d.tenant_id, 'invoice', d.prefix, d.year, d.n from need d order by 1, 2, 3, 4
         on conflict (tenant_id, kind, prefix, year) do update set last = counters.last + excluded.last
         returning tenant_id, prefix, year, last
     ), numbered as (
-        select d.o, d.tenant_id, d.number_prefix || '-' || lpad(d.number_year::text, 4, '0') || '-'
+        select d.o, d.tenant_id, d.prefix || '-' || lpad(d.year::text, 4, '0') || '-'
             || lpad((t.last - d.n + d.nth)::text, greatest(4, length((t.last - d.n + d.nth)::text)), '0') as number
-        from need d join taken t on t.tenant_id = d.tenant_id and t.prefix = d.number_prefix and t.year = d.number_year
+        from need d join taken t on t.tenant_id = d.tenant_id and t.prefix = d.prefix and t.year = d.year
     )
-    select coalesce(array_agg(coalesce(f.number, n.number) order by n.o), numbers),
-        coalesce(bool_or(f.number = any (coalesce(given, '{}')) or exists (
+    select array_agg(coalesce(f.number, n.number) order by n.o),
+        coalesce(bool_or(f.number = any (given) or exists (
             select from invoices i where i.tenant_id = f.tenant_id and i.invoice_number = f.number)), false)
     into numbers, clash
-    from unnest(numbers) with ordinality n (number, o) left join numbered f on f.o = n.o;
+    from unnest(given) with ordinality n (number, o) left join numbered f on f.o = n.o;
 
     if clash then
         update counters c set last = c.last - d.n
         from (
-            select x.tenant_id, x.number_prefix, x.number_year, count(*) as n
-            from jsonb_to_recordset(drafts) as x (id uuid, tenant_id uuid, number_prefix text, number_year integer)
-            where x.number_prefix is not null and (repeated is null or x.id <> all (repeated)) group by 1, 2, 3
+            select x.tenant_id, x.prefix, x.year, count(*) as n
+            from unnest(tenants, prefixes, years, refusals) x (tenant_id, prefix, year, refusal)
+            where x.prefix is not null and x.refusal is null group by 1, 2, 3
         ) d
-        where c.tenant_id = d.tenant_id and c.kind = 'invoice' and c.prefix = d.number_prefix
-            and c.year = d.number_year;
-        for i in 1 .. array_length(ids, 1) loop
-            if refusals[i] is null and drafts -> (i - 1) ->> 'number_prefix' is not null then
-                numbers[i] := next_number((drafts -> (i - 1) ->> 'tenant_id')::uuid, 'invoice',
-                    drafts -> (i - 1) ->> 'number_prefix', (drafts -> (i - 1) ->> 'number_year')::integer,
-                    coalesce(given, '{}'));
+        where c.tenant_id = d.tenant_id and c.kind = 'invoice' and c.prefix = d.prefix and c.year = d.year;
+        for i in 1 .. cardinality(ids) loop
+            if refusals[i] is null and prefixes[i] is not null then
+                numbers[i] := next_number(tenants[i], 'invoice', prefixes[i], years[i], array_remove(given, null));
             end if;
         end loop;
     end if;
 
-    insert into invoices
-    select r.*
-    from jsonb_array_elements(drafts) with ordinality e (element, o)
-    join unnest(numbers, refusals) with ordinality n (number, refusal, o) on n.o = e.o
-    cross join lateral jsonb_populate_record(
-        null::invoices, e.element || jsonb_build_object('invoice_number', n.number)) r
+    insert into invoices (
+        tenant_id, id, version, invoice_number, customer_id, customer_name, customer_address, currency,
+        issue_date, due_date, status, status_pinned, hand_status, disputed, in_plan, by_lines, tax_type,
+        tax_rate_ids, taxes, tax_rate, given_tax_cents, discount_type, discount_value,
+        adjustment_description, subtotal_cents, discount_cents, tax_cents, adjustment_cents, amount_cents,
+        amount_due_cents, matched_cents, external_payment_cents, credited_cents, written_off_cents, notes,
+        memo, note_to_customer, terms, tags, category, project, exclude_from_autopay, source_type,
+        pdf_source, pdf_key, sent_at, last_notification_at, published_at, archived_at, created_at,
+        updated_at
+    )
+    select
+        r.tenant_id, r.id, r.version, n.number, r.customer_id, r.customer_name, r.customer_address,
+        r.currency, r.issue_date, r.due_date, r.status, r.status_pinned, r.hand_status, r.disputed,
+        r.in_plan, r.by_lines, r.tax_type, r.tax_rate_ids, r.taxes, r.tax_rate, r.given_tax_cents,
+        r.discount_type, r.discount_value, r.adjustment_description, r.subtotal_cents, r.discount_cents,
+        r.tax_cents, r.adjustment_cents, r.amount_cents, r.amount_due_cents, r.matched_cents,
+        r.external_payment_cents, r.credited_cents, r.written_off_cents, r.notes, r.memo,
+        r.note_to_customer, r.terms, r.tags, r.category, r.project, r.exclude_from_autopay, r.source_type,
+        r.pdf_source, r.pdf_key, r.sent_at, r.last_notification_at, r.published_at, r.archived_at,
+        r.created_at, r.updated_at
+    from json_populate_recordset(null::invoices, drafts) r
+    join unnest(ids, numbers, refusals) n (id, number, refusal) on n.id = r.id
     where n.refusal is null;
     insert into line_items
-    select l.* from jsonb_populate_recordset(null::line_items, drafted_lines) l
+    select l.* from json_populate_recordset(null::line_items, drafted_lines) l
     where refused is null or l.invoice_id <> all (refused);
     if refused is null then
         perform post_entries(entries, entry_lines);
@@ -184,18 +188,17 @@ begin
         replace(e.body, '"invoice_number":null', '"invoice_number":' || coalesce(to_json(n.number)::text, 'null'))
     from unnest(event_invoices, event_tenants, event_ids, event_types, event_bodies)
         with ordinality e (invoice_id, tenant_id, event_id, type, body, o)
-    join unnest(ids, numbers, refusals) as n (id, number, refusal) on n.id = e.invoice_id
+    join unnest(ids, numbers, refusals) n (id, number, refusal) on n.id = e.invoice_id
     where n.refusal is null
     order by e.o;
     insert into idempotency_keys as kept (tenant_id, route, key, fingerprint, status, body)
     select d.tenant_id, k.route, k.key, k.fingerprint, 201,
         convert_to(replace(k.body, '"invoice_number":null',
-            '"invoice_number":' || coalesce(to_json(n.number)::text, 'null')), 'UTF8')
+            '"invoice_number":' || coalesce(to_json(d.number)::text, 'null')), 'UTF8')
     from unnest(key_invoices, key_routes, key_values, key_fingerprints, key_bodies)
-        as k (invoice_id, route, key, fingerprint, body)
-    join jsonb_to_recordset(drafts) as d (id uuid, tenant_id uuid) on d.id = k.invoice_id
-    join unnest(ids, numbers, refusals) as n (id, number, refusal) on n.id = k.invoice_id
-    where n.refusal is null
+        k (invoice_id, route, key, fingerprint, body)
+    join unnest(ids, tenants, numbers, refusals) d (id, tenant_id, number, refusal) on d.id = k.invoice_id
+    where d.refusal is null
     on conflict (tenant_id, route, key) do update set fingerprint = excluded.fingerprint,
         status = excluded.status, body = excluded.body, created_at = now();
     return query select * from unnest(ids, numbers, refusals);
