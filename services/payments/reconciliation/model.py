@@ -135,6 +135,7 @@ class SeenPayment(msgspec.Struct, frozen=True, kw_only=True):
 # --- invoices ---------------------------------------------------------------------------------------------------------
 
 BILLED = ("amount", "discount_amount", "tax_amount", "adjustment_amount", "external_payment_amount", "line_items")
+CHANGEABLE = {*BILLED, "amount_due", "written_off_amount"}
 AccountKey = tuple[str | None, UUID | None]
 
 
@@ -160,7 +161,7 @@ def previous(invoice: SeenInvoice) -> SeenInvoice:
     old = {
         name: msgspec.json.decode(pair[0], type=hints[name])
         for name, pair in invoice.changes.items()
-        if name in hints and name != "changes"
+        if name in CHANGEABLE
     }
     return msgspec.structs.replace(invoice, **old)
 
