@@ -179,3 +179,7 @@ async def finish(runtime: "Runtime", work: Work, error: str | None) -> None:
     """End an import."""
     async with runtime.database.transaction() as conn:
         await store.finish(conn, work, error, clock.now())
+
+
+WORKERS = (import_files, import_files)
+"""Two in a process, so that a long file does not keep a short one waiting."""

@@ -325,3 +325,13 @@ async def test_the_command_maps_columns_and_fails_in_words(client: Client) -> No
     assert "say which they are with a mapping" in unmapped.output
     assert "2 payments imported" in mapped.output
     assert "API key" in wrong.output
+
+
+async def test_a_short_file_does_not_wait_for_a_long_one(client: Client, system: System) -> None:
+    other = await system.client()
+    long_one = await send(client, long_csv(20_000))
+    short = await finished(other, await send(other, (SAMPLES / "twins.csv").read_bytes()))
+
+    assert short["status"] == "completed"
+    assert (await job_of(client, long_one.data["id"]))["status"] == "processing"
+    await finished(client, long_one, seconds=120)
