@@ -28,8 +28,8 @@ from services.invoices.credits.errors import (
 )
 from services.invoices.credits.events import CreditNote
 from services.invoices.credits.model import Allocation, LineShare
+from services.invoices.settlement import actions as settlement
 from services.invoices.settlement.errors import InvoiceUnknown
-from services.invoices.settlement.model import Moment
 from shared.http.bodies import Body
 from shared.http.calls import Call
 from shared.http.pages import PageQuery, Where
@@ -90,7 +90,7 @@ async def create_credit_note(call: Call[CreditNoteCreate, None]) -> web.StreamRe
             call.id("invoice_id"),
             wish,
             actor=call.caller.actor,
-            moment=Moment(now=call.now, today=call.today()),
+            moment=await settlement.moment(conn, call.caller.tenant_id, call.now),
         )
         return call.created(note, version=note.version)
 
@@ -141,7 +141,7 @@ async def apply_credit_note(call: Call[CreditApply, None]) -> web.StreamResponse
             call.caller.tenant_id,
             call.id("credit_note_id"),
             allocations,
-            moment=Moment(now=call.now, today=call.today()),
+            moment=await settlement.moment(conn, call.caller.tenant_id, call.now),
         )
         return call.reply(note, version=note.version)
 

@@ -18,8 +18,8 @@ from services.invoices.disputes.errors import (
 )
 from services.invoices.disputes.events import Dispute
 from services.invoices.disputes.model import DisputeStatus, Resolution
+from services.invoices.settlement import actions as settlement
 from services.invoices.settlement.errors import InvoiceUnknown
-from services.invoices.settlement.model import Moment
 from shared.http.bodies import Body
 from shared.http.calls import Call
 from shared.http.pages import PageQuery, Where
@@ -76,7 +76,7 @@ async def create_dispute(call: Call[DisputeCreate, None]) -> web.StreamResponse:
         notes=call.body.notes,
     )
     async with call.transaction() as conn:
-        moment = Moment(now=call.now, today=call.today())
+        moment = await settlement.moment(conn, call.caller.tenant_id, call.now)
         dispute = await actions.open_(conn, call.caller.tenant_id, claim, moment=moment)
         return call.created(dispute, version=dispute.version)
 
@@ -98,7 +98,7 @@ async def resolve_dispute(call: Call[DisputeResolve, None]) -> web.StreamRespons
             call.body.resolution,
             notes=call.body.notes,
             actor=call.caller.actor,
-            moment=Moment(now=call.now, today=call.today()),
+            moment=await settlement.moment(conn, call.caller.tenant_id, call.now),
         )
         return call.reply(dispute, version=dispute.version)
 

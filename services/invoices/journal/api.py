@@ -11,6 +11,7 @@ from msgspec import Meta
 from services.invoices.journal import actions, model, store
 from services.invoices.journal.errors import EntryUnknown
 from services.invoices.journal.model import Entry, TrialBalance
+from services.invoices.settings import actions as settings
 from shared.http.calls import Call
 from shared.http.pages import PageQuery, Where
 from shared.http.routes import Route
@@ -69,8 +70,8 @@ async def get_entry(call: Call[None, None]) -> web.StreamResponse:
 
 async def trial_balance(call: Call[None, BalanceQuery]) -> web.StreamResponse:
     """Sum up every account. Debits and credits are always equal."""
-    currency = call.query.currency or call.caller.currency
     async with call.connection() as conn:
+        currency = call.query.currency or (await settings.current(conn, call.caller)).currency
         sums = await store.sums(conn, call.caller.tenant_id, currency=currency, as_of=call.query.as_of)
     return call.reply(model.trial_balance(sums, as_of=call.query.as_of, currency=currency))
 

@@ -24,8 +24,8 @@ from services.invoices.plans.errors import (
 )
 from services.invoices.plans.events import PaymentPlan
 from services.invoices.plans.model import Frequency, Instalment, PlanStatus, Schedule
+from services.invoices.settlement import actions as settlement
 from services.invoices.settlement.errors import InvoiceUnknown
-from services.invoices.settlement.model import Moment
 from shared.http.bodies import Body
 from shared.http.calls import Call
 from shared.http.pages import PageQuery, Where
@@ -95,7 +95,7 @@ async def create_plan(call: Call[PlanCreate, None]) -> web.StreamResponse:
             call.body.invoice_ids,
             _schedule(call.body),
             notes=call.body.notes,
-            moment=Moment(now=call.now, today=call.today()),
+            moment=await settlement.moment(conn, call.caller.tenant_id, call.now),
         )
         return call.created(plan, version=plan.version)
 
@@ -121,7 +121,7 @@ async def get_plan(call: Call[None, None]) -> web.StreamResponse:
 async def cancel_plan(call: Call[None, None]) -> web.StreamResponse:
     """Cancel an active payment plan. Its invoices are due as they were."""
     async with call.transaction() as conn:
-        moment = Moment(now=call.now, today=call.today())
+        moment = await settlement.moment(conn, call.caller.tenant_id, call.now)
         plan = await actions.cancel(conn, call.caller.tenant_id, call.id("plan_id"), moment=moment)
         return call.reply(plan, version=plan.version)
 

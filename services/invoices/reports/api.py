@@ -10,12 +10,14 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
+from services.invoices.rendering.bills import brand_of
 from services.invoices.rendering.typesetting import typesetter
 from services.invoices.reports import actions, document, model, sheet
 from services.invoices.reports.errors import StatementCustomerUnknown
 from services.invoices.reports.shapes import Aging, AgingTotal, DsoMonth, Statement
 from services.invoices.reports.sheet import Cell
-from services.invoices.settings import store as settings
+from services.invoices.settings import actions as settings
+from shared import clock
 from shared.errors import FieldError, InvalidQuery
 from shared.http.calls import Call
 from shared.http.routes import Route
@@ -52,9 +54,10 @@ async def aging(call: Call[None, AgingQuery]) -> web.StreamResponse:
 
     It is made from the ledger: its total is the balance of account 1100 at the end of that day.
     """
-    currency = call.query.currency or call.caller.currency
-    as_of = call.query.as_of or call.today()
     async with call.connection() as conn:
+        own = await settings.current(conn, call.caller)
+        currency = call.query.currency or own.currency
+        as_of = call.query.as_of or clock.today(own.timezone, at=call.now)
         report = await actions.aging(conn, call.caller.tenant_id, currency=currency, as_of=as_of)
     if call.query.format == "csv":
         return _csv(f"aging-{as_of}", ["customer_id", "customer_name", *AGING, "currency"], _aging_rows(report))
@@ -79,17 +82,17 @@ async def statement(call: Call[None, StatementQuery]) -> web.StreamResponse:
 
     With `format=csv` it is a sheet, with `format=pdf` a document in the tenant's branding.
     """
-    start, end = _period(call.query, call.today())
-    currency = call.query.currency or call.caller.currency
     async with call.connection() as conn:
+        own = await settings.current(conn, call.caller)
+        start, end = _period(call.query, clock.today(own.timezone, at=call.now))
+        currency = call.query.currency or own.currency
         account = await actions.account(
             conn, call.caller.tenant_id, call.query.customer_id, currency=currency, start=start, end=end
         )
-        stored = await settings.find(conn, call.caller.tenant_id)
     if call.query.format == "csv":
         return _csv(f"statement-{start}-{end}", MOVEMENT, _statement_rows(actions.statement(account)))
     if call.query.format == "pdf":
-        brand = document.brand_of(stored.branding, tenant_name=call.caller.tenant_name)
+        brand = brand_of(own.branding, tenant_name=call.caller.tenant_name)
         pdf = await asyncio.to_thread(typesetter().statement, document.of_account(account, brand))
         return _file(pdf, f"statement-{start}-{end}.pdf", "application/pdf")
     return call.reply(actions.statement(account))
@@ -119,12 +122,14 @@ async def dso(call: Call[None, ReportQuery]) -> web.StreamResponse:
 
     It is the balance of account 1100 at the month's end, divided by what was billed in the month, times its days.
     """
-    currency = call.query.currency or call.caller.currency
     async with call.connection() as conn:
-        months = await actions.dso(conn, call.caller.tenant_id, currency=currency, today=call.today())
+        own = await settings.current(conn, call.caller)
+        currency = call.query.currency or own.currency
+        today = clock.today(own.timezone, at=call.now)
+        months = await actions.dso(conn, call.caller.tenant_id, currency=currency, today=today)
     if call.query.format == "csv":
         rows = [[getattr(month, name) for name in DSO] for month in months]
-        return _csv(f"dso-{call.today()}", DSO, rows)
+        return _csv(f"dso-{today}", DSO, rows)
     return call.reply(months)
 
 

@@ -7,8 +7,15 @@ from uuid import UUID
 import msgspec
 
 from services.invoices.settings import store
-from services.invoices.settings.model import Stored
+from services.invoices.settings.model import Settings, Stored, shown
 from shared.db import Conn
+from shared.identity.callers import Caller
+
+
+async def current(conn: Conn, caller: Caller) -> Settings:
+    """What applies to the caller's tenant."""
+    stored = await store.find(conn, caller.tenant_id)
+    return shown(stored, timezone=caller.timezone, currency=caller.currency)
 
 
 async def change(

@@ -6,7 +6,7 @@ from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
 from services.invoices.patching import given
-from services.invoices.settings import actions, model, store
+from services.invoices.settings import actions, model
 from services.invoices.settings.model import NumberOn, Settings
 from shared.errors import FieldError, InvalidFields
 from shared.http.bodies import Body, Timezone
@@ -50,8 +50,7 @@ class SettingsPatch(Body, frozen=True, kw_only=True):
 async def get_settings(call: Call[None, None]) -> web.StreamResponse:
     """Get the settings for invoicing."""
     async with call.connection() as conn:
-        stored = await store.find(conn, call.caller.tenant_id)
-    settings = model.shown(stored, timezone=call.caller.timezone, currency=call.caller.currency)
+        settings = await actions.current(conn, call.caller)
     return call.reply(settings, version=settings.version)
 
 

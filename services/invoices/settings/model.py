@@ -22,7 +22,7 @@ class NumberOn(StrEnum):
     ISSUE = "issue"
 
 
-class Branding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Branding(msgspec.Struct, frozen=True, kw_only=True):
     """How the documents of a tenant look."""
 
     company_name: str | None = None
@@ -34,18 +34,6 @@ class Branding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     bank_details: str | None = None
 
 
-class ShownBranding(msgspec.Struct, frozen=True, kw_only=True):
-    """How the documents of a tenant look; every field, null where the tenant set none."""
-
-    company_name: str | None
-    address: str | None
-    tax_id: str | None
-    logo: str | None
-    color: str | None
-    footer: str | None
-    bank_details: str | None
-
-
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings that invoices are made with."""
 
@@ -55,7 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     timezone: str
     currency: str
     multi_currency: Annotated[bool, Meta(description="whether invoices in other currencies are accepted")]
-    branding: ShownBranding
+    branding: Branding
     version: int
     updated_at: datetime | None
 
@@ -84,7 +72,7 @@ def shown(stored: Stored, *, timezone: str, currency: str) -> Settings:
         timezone=stored.timezone or timezone,
         currency=stored.currency or currency,
         multi_currency=stored.multi_currency,
-        branding=msgspec.convert(msgspec.structs.asdict(stored.branding), ShownBranding),
+        branding=stored.branding,
         version=stored.version,
         updated_at=stored.updated_at,
     )
