@@ -5,6 +5,7 @@ checked is the address that is connected to: there is no second look-up that a r
 """
 
 import asyncio
+import selectors
 import ssl
 import time
 from collections.abc import Sequence
@@ -119,6 +120,8 @@ def _handle(ca_file: str, resolve: Sequence[str], protocols: int) -> pycurl.Curl
 class Client:
     """POSTs over long-lived connections, any number at once, on the running event loop (asyncio's own or uvloop).
 
+    libcurl's sockets are watched by a selector of our own, and the selector by the loop: so the loop is woken once for
+    all sockets that are ready. A socket that libcurl lets rest stays registered, for it will soon be used again.
     `resolve` pins names to addresses (`name:port:address`), as `curl --resolve` does.
     """
 
@@ -131,12 +134,16 @@ class Client:
         self._resolve = resolve
         self._idle: list[_Exchange] = []
         self._busy: dict[pycurl.Curl, _Exchange] = {}
+        self._selector = selectors.DefaultSelector()
         self._watched: dict[int, int] = {}
-        self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
+        self._resting: set[int] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, IDLE_CONNECTIONS)
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+        self._loop.add_reader(self._selector.fileno(), self._on_sockets)
 
     def post(self, url: str, headers: list[str], body: bytes, *, timeout_seconds: float) -> asyncio.Future[Result]:
         """Send; the one deadline covers look-up, connect, send and the answer's body."""
@@ -148,7 +155,9 @@ class Client:
         return future
 
     def _new_exchange(self) -> _Exchange:
-        return _Exchange(allow_insecure=self._allow_insecure, ca_file=self._ca_file, resolve=self._resolve)
+        exchange = _Exchange(allow_insecure=self._allow_insecure, ca_file=self._ca_file, resolve=self._resolve)
+        exchange.curl.setopt(pycurl.SOCKOPTFUNCTION, self._on_new_socket)
+        return exchange
 
     def close(self) -> None:
         """Break off what is in flight and close all connections."""
@@ -158,8 +167,9 @@ class Client:
         self._busy.clear()
         if self._timer:
             self._timer.cancel()
-        for fd in list(self._watched):
-            self._watch(pycurl.POLL_REMOVE, fd, None, None)
+        self._loop.remove_reader(self._selector.fileno())
+        self._selector.close()
+        self._watched.clear()
         self._multi.close()
         for exchange in self._idle:
             exchange.curl.close()
@@ -167,37 +177,49 @@ class Client:
     # libcurl → event loop: which sockets to watch, when to call back
 
     def _watch(self, what: int, fd: int, _multi: object, _data: object) -> None:
-        before = self._watched.pop(fd, 0)
-        after = 0 if what == pycurl.POLL_REMOVE else what
-        if after:
-            self._watched[fd] = after
-        changed = before ^ after
-        if changed & pycurl.POLL_IN:
-            if after & pycurl.POLL_IN:
-                self._loop.add_reader(fd, self._act, fd, pycurl.CSELECT_IN)
-            else:
-                self._loop.remove_reader(fd)
-        if changed & pycurl.POLL_OUT:
-            if after & pycurl.POLL_OUT:
-                self._loop.add_writer(fd, self._act, fd, pycurl.CSELECT_OUT)
-            else:
-                self._loop.remove_writer(fd)
+        if what == pycurl.POLL_REMOVE:
+            self._resting.add(fd)
+            return
+        self._resting.discard(fd)
+        if self._watched.get(fd) != what:
+            self._forget(fd)
+            self._watched[fd] = what
+            self._selector.register(fd, _EVENTS[what])
+
+    def _on_new_socket(self, fd: int, _purpose: int) -> int:
+        """A socket with the number of one that libcurl has closed is not watched, whatever we remember."""
+        self._forget(fd)
+        return int(pycurl.SOCKOPT_OK)
+
+    def _forget(self, fd: int) -> None:
+        if self._watched.pop(fd, 0):
+            self._selector.unregister(fd)
+        self._resting.discard(fd)
 
     def _set_timer(self, milliseconds: int) -> None:
+        """Call back no later than this; a call that comes too early does no harm, so a later wish changes nothing."""
+        if milliseconds < 0:
+            return
+        at = self._loop.time() + milliseconds / 1000
         if self._timer:
+            if self._timer_at <= at:
+                return
             self._timer.cancel()
-            self._timer = None
-        if milliseconds == 0:
-            self._timer = self._loop.call_soon(self._act, pycurl.SOCKET_TIMEOUT, 0)
-        elif milliseconds > 0:
-            self._timer = self._loop.call_later(milliseconds / 1000, self._act, pycurl.SOCKET_TIMEOUT, 0)
+        self._timer, self._timer_at = self._loop.call_at(at, self._on_timer), at
 
     # event loop → libcurl: something happened, collect what is finished
 
-    def _act(self, fd: int, bits: int) -> None:
-        if fd == pycurl.SOCKET_TIMEOUT:
-            self._timer = None
-        self._multi.socket_action(fd, bits)
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        self._collect()
+
+    def _on_sockets(self) -> None:
+        for key, events in self._selector.select(0):
+            if key.fd in self._resting:  # the other side has closed it; libcurl notices when it wants to use it
+                self._forget(key.fd)
+            else:
+                self._multi.socket_action(key.fd, _BITS[events])
         self._collect()
 
     def _collect(self) -> None:
@@ -220,3 +242,12 @@ class Client:
     def _settle(self, exchange: _Exchange, result: Result) -> None:
         if not exchange.future.done():
             exchange.future.set_result(result)
+
+
+_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+_EVENTS = {pycurl.POLL_IN: _READ, pycurl.POLL_OUT: _WRITE, pycurl.POLL_INOUT: _READ | _WRITE}
+_BITS = {
+    _READ: pycurl.CSELECT_IN,
+    _WRITE: pycurl.CSELECT_OUT,
+    _READ | _WRITE: pycurl.CSELECT_IN | pycurl.CSELECT_OUT,
+}
