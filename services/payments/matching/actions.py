@@ -61,8 +61,9 @@ async def remember_invoices(
     fresh = [invoice for invoice in newest.values() if invoice.id in news]
     payable = [invoice for invoice in fresh if invoice.is_payable and invoice.due_cents > 0]
     if payable:
-        payers = sorted({names.key(invoice.customer_name) for invoice in payable})
-        await store.requeue(conn, tenant_id, payable, payers, now)
+        payers = {names.key(invoice.customer_name) for invoice in payable}
+        payers |= await store.aliases_of(conn, tenant_id, {invoice.customer_id for invoice in payable})
+        await store.requeue(conn, tenant_id, payable, sorted(payers), now)
     return fresh
 
 

@@ -22,7 +22,7 @@ from services.payments.matching.actions import Wanted
 from services.payments.matching.books import Books
 from services.payments.matching.jobs import carry_out
 from services.payments.matching.model import Suggestion
-from services.payments.matching.owner import current, unheard_of
+from services.payments.matching.owner import current, news_of
 from services.payments.matching.store import KnownInvoice, Settings
 from shared.http.bodies import Body
 from shared.http.calls import Call
@@ -130,7 +130,7 @@ async def patch_payment(call: Call[PaymentPatch, None]) -> web.StreamResponse:
     `match_status: pending`, and the match completes by itself later.
     """
     tenant_id, payment_id, wanted = call.caller.tenant_id, call.id("payment_id"), call.body.invoice_id
-    news = await unheard_of(call.runtime, tenant_id, [wanted] if isinstance(wanted, UUID) else [])
+    news = await news_of(call.runtime, tenant_id, {wanted: 1} if isinstance(wanted, UUID) else {})
     async with call.transaction() as conn:
         await actions.remember_invoices(conn, tenant_id, news, now=call.now)
         tick = await store.next_tick(conn, tenant_id)
@@ -154,7 +154,7 @@ async def put_allocations(call: Call[AllocationsPut, None]) -> web.StreamRespons
     """Split a payment over invoices, replacing what was there; the rest stays unapplied."""
     tenant_id, payment_id = call.caller.tenant_id, call.id("payment_id")
     wanted = [Wanted(one.invoice_id, int(one.amount)) for one in call.body.allocations]
-    news = await unheard_of(call.runtime, tenant_id, [one.invoice_id for one in wanted])
+    news = await news_of(call.runtime, tenant_id, dict(wanted))
     async with call.transaction() as conn:
         await actions.remember_invoices(conn, tenant_id, news, now=call.now)
         tick = await store.next_tick(conn, tenant_id)

@@ -95,11 +95,39 @@ async def match_next(runtime: "Runtime") -> bool:
 
 
 async def _match_batch(runtime: "Runtime", tenant_id: UUID) -> None:
+    """Examine some payments; where one of them breaks our rules, each by itself, so that it stops no other."""
+    queued: list[UUID] = []
+    try:
+        async with runtime.database.transaction() as conn:
+            await store.next_tick(conn, tenant_id)  # before the queue's rows: locks are taken in one order everywhere
+            queued = await store.take_queued(conn, tenant_id, BATCH_PAYMENTS)
+            found = await actions.examine(conn, tenant_id, queued, runtime.use(Books), forced=False, now=clock.now())
+    except AWAY:
+        raise
+    except Exception:
+        if not queued:
+            raise
+        log.exception("a batch of payments could not be examined", tenant=str(tenant_id))
+        for payment_id in queued:
+            await _match_one(runtime, tenant_id, payment_id)
+    else:
+        await carry_out(runtime, tenant_id, found.applied)
+
+
+async def _match_one(runtime: "Runtime", tenant_id: UUID, payment_id: UUID) -> None:
+    """Examine one payment; it leaves the queue even where that fails."""
     async with runtime.database.transaction() as conn:
-        await store.next_tick(conn, tenant_id)  # before the queue's rows: locks are taken in one order everywhere
-        queued = await store.take_queued(conn, tenant_id, BATCH_PAYMENTS)
-        found = await actions.examine(conn, tenant_id, queued, runtime.use(Books), forced=False, now=clock.now())
-    if found.applied:
+        await store.leave_queue(conn, tenant_id, payment_id)
+    try:
+        async with runtime.database.transaction() as conn:
+            found = await actions.examine(
+                conn, tenant_id, [payment_id], runtime.use(Books), forced=False, now=clock.now()
+            )
+    except AWAY:
+        raise
+    except Exception:
+        log.exception("a payment could not be examined", tenant=str(tenant_id), payment=str(payment_id))
+    else:
         await carry_out(runtime, tenant_id, found.applied)
 
 

@@ -144,6 +144,7 @@ PAYER_CONFIDENCE = {
 }
 SUM_LESS = 0.01  # a sum of several is a little less telling than one equal amount
 TIED = 0.6
+LESS_NEAR = 0.005  # of equal suggestions, the one due nearest to the payment stands first
 AMOUNT_ALONE = 0.6
 OLDEST_FIRST = 0.4
 OTHER_CUSTOMER_PAYS = 0.85

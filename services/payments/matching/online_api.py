@@ -12,7 +12,7 @@ from services.payments.intake import store as intake_store
 from services.payments.intake.actions import Currency, Maker, PaymentCreate, Short, Text
 from services.payments.matching import actions, store
 from services.payments.matching.jobs import carry_out
-from services.payments.matching.owner import unheard_of
+from services.payments.matching.owner import news_of
 from shared.db import Conn
 from shared.errors import Conflict, NotFound
 from shared.http.bodies import Body
@@ -43,7 +43,7 @@ async def take_online(call: Call[OnlinePayment, None]) -> web.StreamResponse:
     The same external id again gives the same payment, so that no crash makes two of one.
     """
     body = call.body
-    news = await unheard_of(call.runtime, body.tenant_id, [body.invoice_id])
+    news = await news_of(call.runtime, body.tenant_id, {body.invoice_id: 1})
     async with call.transaction() as conn:
         await actions.remember_invoices(conn, body.tenant_id, news, now=call.now)
         taken = await intake_store.by_external_id(conn, body.tenant_id, [body.external_payment_id])

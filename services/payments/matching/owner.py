@@ -1,6 +1,6 @@
 """Asking the invoices service about an invoice whose event has not come yet."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -76,15 +76,21 @@ async def current(runtime: "Runtime", tenant_id: UUID, invoice_id: UUID) -> Know
         return known[invoice_id]
 
 
-async def unheard_of(runtime: "Runtime", tenant_id: UUID, invoice_ids: Iterable[UUID]) -> list[KnownInvoice]:
-    """Of these invoices those that we had not heard of, for the caller to remember; raises ServiceAway.
+async def news_of(runtime: "Runtime", tenant_id: UUID, wanted: Mapping[UUID, int]) -> list[KnownInvoice]:
+    """What the owner says of the invoices that, as we know them, could not take so many cents; for the caller to keep.
 
-    The owner is asked once for each; what it does not know either is left out.
+    An event may be on its way, so nobody is refused before the owner was asked. While the owner is away, what we know
+    counts; raises ServiceAway where we know nothing.
     """
     async with runtime.database.connection() as conn:
-        known = await store.known(conn, tenant_id, list(invoice_ids))
-    asked = [await _ask(runtime, tenant_id, invoice_id) for invoice_id in set(invoice_ids) - known.keys()]
+        known = await store.known(conn, tenant_id, list(wanted))
+    doubtful = [invoice_id for invoice_id, cents in wanted.items() if not _takes(known.get(invoice_id), cents)]
+    asked = [await current(runtime, tenant_id, invoice_id) for invoice_id in doubtful]
     return [invoice for invoice in asked if invoice is not None]
+
+
+def _takes(invoice: KnownInvoice | None, cents: int) -> bool:
+    return invoice is not None and invoice.is_payable and invoice.free_cents >= cents
 
 
 async def _ask(runtime: "Runtime", tenant_id: UUID, invoice_id: UUID) -> KnownInvoice | None:

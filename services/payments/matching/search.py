@@ -202,11 +202,12 @@ class _Search:
         yield self._oldest(payer, invoices)
 
     def _equal(self, payer: Payer, equal: list[OpenInvoice]) -> Iterator[Suggestion]:
-        for invoice in equal:
+        nearest = sorted(equal, key=lambda invoice: abs((invoice.due_date - self.receipt.payment_date).days))
+        for place, invoice in enumerate(nearest):
             words = [_payer_words(payer, self.receipt), self._amount_words([invoice], Fit.EQUAL)]
             confidence = model.PAYER_CONFIDENCE[payer.sign]
             if len(equal) > 1:
-                confidence = model.TIED
+                confidence = model.TIED - place * model.LESS_NEAR
                 words.append(f"but {len(equal)} invoices of this customer have the same amount due")
             else:
                 words.append("no other invoice of this customer has this amount due")

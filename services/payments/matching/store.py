@@ -207,6 +207,16 @@ async def changed_aliases(conn: Conn, tenant_id: UUID, after: int) -> list[Alias
     return [msgspec.convert(row, Alias) for row in rows]
 
 
+async def aliases_of(conn: Conn, tenant_id: UUID, customer_ids: set[UUID]) -> set[str]:
+    """The other names under which these customers pay."""
+    rows = await conn.fetch(
+        "select name_key from payer_aliases where tenant_id = $1 and customer_id = any($2) and confirmed > undone",
+        tenant_id,
+        sorted(customer_ids),
+    )
+    return {row["name_key"] for row in rows}
+
+
 def open_invoice(known_invoice: KnownInvoice) -> OpenInvoice:
     """The invoice as matching sees it; nothing is due on one that takes no money."""
     payable = known_invoice.is_payable and not known_invoice.archived
@@ -312,7 +322,7 @@ async def tenants_with_work(conn: Conn, limit: int) -> list[UUID]:
 
 
 async def take_queued(conn: Conn, tenant_id: UUID, limit: int) -> list[UUID]:
-    """Take payments off the queue; they go on waiting, unqueued."""
+    """Take payments off the queue, those that wait longest; they go on waiting, unqueued."""
     rows = await conn.fetch(
         """update waiting_payments set queued_at = null where tenant_id = $1 and payment_id in (
                select payment_id from waiting_payments where tenant_id = $1 and queued_at is not null
@@ -322,6 +332,13 @@ async def take_queued(conn: Conn, tenant_id: UUID, limit: int) -> list[UUID]:
         limit,
     )
     return [row["payment_id"] for row in rows]
+
+
+async def leave_queue(conn: Conn, tenant_id: UUID, payment_id: UUID) -> None:
+    """Examine a payment no more until something new may explain it."""
+    await conn.execute(
+        "update waiting_payments set queued_at = null where tenant_id = $1 and payment_id = $2", tenant_id, payment_id
+    )
 
 
 async def waiting_after(conn: Conn, tenant_id: UUID, after: UUID, limit: int) -> list[UUID]:

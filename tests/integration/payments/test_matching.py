@@ -2,7 +2,12 @@
 
 import asyncio
 from decimal import Decimal
+from typing import Any
 
+import pytest
+
+from services.payments.matching import search
+from services.payments.matching.model import Finding, Receipt
 from tests.harness import Client, System, wait_for
 from tests.integration.payments.book import (
     a_customer,
@@ -261,6 +266,53 @@ async def test_a_payer_under_another_name_is_learned_from_a_match_by_hand(client
 
     assert paid["allocations"][0]["invoice_id"] == second["id"]
     assert 'payer "DOE, JANE" has paid for Northwind Trading LLC before' in paid["allocations"][0]["evidence"]
+
+
+async def test_a_name_is_learned_when_a_person_reviews_what_was_matched(client: Client) -> None:
+    customer = await a_customer(client, "Northwind Trading and Logistics Services LLC")
+    first, second = await an_invoice(client, customer, 120), await an_invoice(client, customer, 345)
+    made = await settled(client, await a_payment(client, 120, payer_name="Northwind Trading and Logistics"))
+    assert made["allocations"][0]["invoice_id"] == first["id"]
+
+    await client.patch(f"/v1/payments/{made['id']}", json={"reviewed": True})
+    again = await settled(client, await a_payment(client, 345, payer_name="Northwind Trading and Logistics"))
+
+    assert again["allocations"][0]["invoice_id"] == second["id"]
+    assert "has paid for" in again["allocations"][0]["evidence"][0]
+
+
+async def test_an_invoice_that_was_published_a_moment_ago_takes_money_at_once(client: Client) -> None:
+    await manual(client)
+    draft = await an_invoice(client, await a_customer(client), 100, status="draft")
+    made = await a_payment(client, 100)
+    assert (await client.patch(f"/v1/payments/{made['id']}", json={"invoice_id": draft["id"]})).status == 409
+
+    await client.post(f"/v1/invoices/{draft['id']}/publish")
+    answer = await client.patch(f"/v1/payments/{made['id']}", json={"invoice_id": draft["id"]})
+
+    assert (answer.status, answer.data["status"]) == (200, "matched")
+
+
+async def test_a_payment_that_breaks_our_rules_stops_no_other(
+    client: Client, system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer = await a_customer(client)
+    owed = [await an_invoice(client, customer, amount) for amount in (100, 200)]
+    find = search.find
+
+    def broken(receipt: Receipt, *arguments: Any) -> Finding:
+        assert "poison" not in receipt.text
+        return find(receipt, *arguments)
+
+    monkeypatch.setattr(search, "find", broken)
+    rows = [
+        {"amount": one["amount"], "payment_date": "2026-11-20", "payer_reference": text + one["invoice_number"]}
+        for one, text in zip(owed, ("poison ", ""), strict=True)
+    ]
+    bad, good = (await client.post("/v1/payments/bulk", json=rows)).data
+
+    await settled(client, good)
+    assert (await examined(client, system, bad))["status"] == "unmatched"
 
 
 async def test_a_learned_name_is_unlearned_when_its_match_is_undone(client: Client, system: System) -> None:
