@@ -60,7 +60,7 @@ async def close(conn: Conn, tenant_id: UUID, customer_id: UUID, *, moment: Momen
 
 async def _void(conn: Conn, invoice: Receivable, moment: Moment) -> bool:
     """Void an invoice; one with credit notes on it, which cannot be voided, is written off instead."""
-    if not invoice.is_issued and invoice.status != "draft":
+    if not invoice.is_open:  # settled or voided by somebody else since they were looked up
         return False
     try:
         after = changes.voided(invoice)

@@ -308,3 +308,17 @@ async def test_a_deleted_customers_notes_go_but_money_that_is_left_stays_a_liabi
     left = found(await client.get(f"/v1/credit-notes/{unspent['id']}"))
     assert (left["reason"], money(left["unapplied_amount"])) == ("Customer deleted", Decimal(40))
     assert await balance(client, "2200") == Decimal(-40)
+
+
+async def test_forcing_a_credited_customer_out_twice_at_once_works(client: Client) -> None:
+    customer = await a_customer(client)
+    for _ in range(3):
+        invoice = await an_invoice(client, customer_id=customer["id"])
+        await a_credit_note(client, invoice["id"], amount=40)
+    path = f"/v1/customers/{customer['id']}?force=true"
+
+    answers = await asyncio.gather(*(client.delete(path) for _ in range(4)))
+
+    assert {answer.status for answer in answers} <= {200, 404}, answers
+    assert 200 in {answer.status for answer in answers}
+    assert await balance(client, "1100") == 0
