@@ -1,0 +1,38 @@
+"""`make bench`: measure every row of the table in docs/performance.md; `make bench NAME=create` one of them."""
+
+import os
+import platform
+import sys
+from importlib import import_module
+
+import uvloop
+
+ROWS = {
+    "create": "creating:create",
+    "create-hot": "creating:create_hot",
+    "create-idle": "creating:create_idle",
+    "get": "reading:get",
+    "list": "reading:list_",
+    "list-growth": "reading:growth",
+    "cursor-depth": "reading:depth",
+}
+
+
+async def main(names: list[str]) -> int:
+    """Measure and print; the exit status says whether every goal was met."""
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    met = True
+    for name in names:
+        module, _, function = ROWS[name].partition(":")
+        for row in await getattr(import_module(f"bench.{module}"), function)():
+            print(row.text(), flush=True)
+            met = met and row.met
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    wanted = [name for name in sys.argv[1:] if name]
+    unknown = [name for name in wanted if name not in ROWS]
+    if unknown:
+        sys.exit(f"There is no {', '.join(unknown)}; there are {', '.join(ROWS)}.")
+    sys.exit(uvloop.run(main(wanted or list(ROWS))))
