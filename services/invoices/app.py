@@ -5,6 +5,7 @@ from pathlib import Path
 from services.invoices import dispatch
 from services.invoices.chart import api as chart
 from services.invoices.config import InvoicesConfig
+from services.invoices.credit_documents import api as credit_documents
 from services.invoices.credits import api as credit_notes
 from services.invoices.credits import consumers as credit_consumers
 from services.invoices.credits.events import CREDIT_NOTE_CREATED
@@ -29,6 +30,7 @@ from services.invoices.rendering import consumers as rendering_consumers
 from services.invoices.rendering import jobs as rendering_jobs
 from services.invoices.rendering.paying import providers
 from services.invoices.reports import api as reports
+from services.invoices.reports import letters_api as statement_letters
 from services.invoices.settings import api as settings
 from services.invoices.settlement import api as settlement
 from services.invoices.settlement import consumers as settlement_consumers
@@ -49,6 +51,7 @@ SERVICE = Service(
         *issuing.ROUTES,
         *dispatch.routes(issuing.ACTIONS, rendering.ACTIONS),
         *credit_notes.ROUTES,
+        *credit_documents.ROUTES,
         *disputes.ROUTES,
         *plans.ROUTES,
         *products.ROUTES,
@@ -57,6 +60,7 @@ SERVICE = Service(
         *journal.ROUTES,
         *rendering.ROUTES,
         *reports.ROUTES,
+        *statement_letters.ROUTES,
         *settings.ROUTES,
         *settlement.ROUTES,
         *closing.ROUTES,

@@ -2,7 +2,6 @@
 
 import base64
 import functools
-import urllib.parse
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -28,6 +27,7 @@ from services.invoices.rendering.errors import (
     ProviderAway,
     ProviderUnsigned,
 )
+from services.invoices.rendering.files import PDF_TYPE, file, pdf_file
 from services.invoices.rendering.model import Brand
 from services.invoices.rendering.paying import Providers
 from services.invoices.rendering.providers.provider import Order, Outcome, Provider
@@ -162,8 +162,8 @@ async def e_invoice(call: Call[None, EInvoiceQuery]) -> web.StreamResponse:
         subject = await documents.load(conn, call.caller.tenant_id, call.id("invoice_id"))
     bill = subject.bill(_pay_url(call, subject))
     if call.query.format == "xml":
-        return _file(await documents.as_xml(bill), "factur-x.xml", "application/xml")
-    return _file(await documents.as_einvoice(bill), _filename(subject.invoice), "application/pdf")
+        return file(await documents.as_xml(bill), "factur-x.xml", "application/xml")
+    return pdf_file(await documents.as_einvoice(bill), _filename(subject.invoice))
 
 
 @for_people
@@ -175,7 +175,7 @@ async def get_file(call: Call[None, None]) -> web.StreamResponse:
     pdf = await call.runtime.use(Blobs).get(invoice.pdf_key) if invoice.pdf_key else None
     if pdf is None:
         raise LinkUnknown
-    return _file(pdf, _filename(invoice), "application/pdf")
+    return pdf_file(pdf, _filename(invoice))
 
 
 @for_people
@@ -209,7 +209,7 @@ NOTES = {
 async def show_pdf(call: Call[None, None]) -> web.StreamResponse:
     """Fetch the invoice's PDF from its page: the one that was uploaded, else one of this moment."""
     subject = await _shown(call)
-    return _file(await _current_pdf(call, subject), _filename(subject.invoice), "application/pdf")
+    return pdf_file(await _current_pdf(call, subject), _filename(subject.invoice))
 
 
 @for_people
@@ -338,7 +338,7 @@ async def internal_pdf(call: Call[None, TenantQuery]) -> web.StreamResponse:
     """Give the notifier an invoice's PDF: the one that was uploaded, else one of this moment."""
     async with call.connection() as conn:
         subject = await documents.load(conn, call.query.tenant_id, call.id("invoice_id"))
-    return _file(await _current_pdf(call, subject), _filename(subject.invoice), "application/pdf")
+    return pdf_file(await _current_pdf(call, subject), _filename(subject.invoice))
 
 
 async def _current_pdf(call: Call[Any, Any], subject: Subject) -> bytes:
@@ -427,17 +427,6 @@ def _filename(invoice: Receivable) -> str:
     return f"{invoice.invoice_number or 'draft'}.pdf"
 
 
-def _file(content: bytes, filename: str, content_type: str) -> web.Response:
-    quoted = urllib.parse.quote(filename)
-    headers = {
-        "Content-Disposition": f"inline; filename*=UTF-8''{quoted}",
-        "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "private, no-store",
-        "Referrer-Policy": "no-referrer",
-    }
-    return web.Response(body=content, content_type=content_type, headers=headers)
-
-
 ACTIONS = {
     "upload_pdf": Action(handler=upload_pdf, body=PdfUpload, refuses=(NotAPdf,)),
     "generate_pdf": Action(handler=generate_pdf, refuses=(PdfNotOurs,)),
@@ -447,7 +436,7 @@ ACTIONS = {
 READ = "invoices:read"
 PAGE = "/pay/{token}"
 SANDBOX = f"{PAGE}/sandbox/{{checkout_id}}"
-HTML, PDF_TYPE = "text/html", "application/pdf"
+HTML = "text/html"
 UNKNOWN = (InvoiceUnknown,)
 NO_LINK = (LinkUnknown,)
 

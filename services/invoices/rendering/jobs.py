@@ -40,7 +40,7 @@ async def render_requested(runtime: Runtime, stopping: asyncio.Event) -> None:
         except (DatabaseAway, Unavailable, *LOST, *EXHAUSTED) as error:
             log.warning("documents wait", reason=str(error))
             await pause(AWAY_SECONDS, stopping)
-        except Exception as error:  # noqa: BLE001 - our own bug, and no reason to stop for good
+        except Exception as error:
             log.error("documents could not be taken up", exc_info=error)
             await pause(AWAY_SECONDS, stopping)
         else:

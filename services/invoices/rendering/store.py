@@ -16,6 +16,7 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     live: bool
     timezone: str
+    currency: str
 
 
 class Checkout(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +42,7 @@ COLUMNS = ", ".join(Checkout.__struct_fields__)
 async def tenant(conn: Conn, tenant_id: UUID) -> Tenant | None:
     """What the operator knows of a tenant."""
     row = await conn.fetchrow(
-        "select tenant_id, name, live, timezone from identity.tenants where tenant_id = $1", tenant_id
+        "select tenant_id, name, live, timezone, currency from identity.tenants where tenant_id = $1", tenant_id
     )
     return None if row is None else msgspec.convert(row, Tenant)
 

@@ -1,10 +1,10 @@
 """What can be done with communications, inside the caller's transaction."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from services.notifier.communications import store
-from services.notifier.communications.errors import CommunicationGone, CommunicationUnknown
+from services.notifier.communications.errors import CommunicationGone, CommunicationUnknown, CustomerUnknown
 from services.notifier.communications.events import Communication
 from services.notifier.communications.hours import BusinessHours, next_opening
 from services.notifier.communications.model import REMINDERS, SILENCING, NewCommunication
@@ -12,7 +12,10 @@ from services.notifier.recipients import store as recipients
 from services.notifier.recipients.model import CustomerData, InvoiceData, Person
 from services.notifier.settings import store as settings_store
 from services.notifier.settings.model import NotificationSettings
+from services.notifier.templates import store as templates
+from services.notifier.templates.errors import TemplateUnknown
 from shared.db import Conn
+from shared.ids import uuid7
 
 
 async def get(conn: Conn, tenant_id: UUID, communication_id: UUID) -> Communication:
@@ -40,6 +43,40 @@ async def store_requested(conn: Conn, tenant_id: UUID, new: NewCommunication, *,
     at = await _when(conn, tenant_id, new, now=now)
     addressed = _addressed(new, person, at)
     await store.insert(conn, tenant_id, addressed, now=now)
+
+
+async def ask_for_statement(
+    conn: Conn,
+    tenant_id: UUID,
+    customer_id: UUID,
+    *,
+    period: tuple[date, date],
+    template_id: UUID | None,
+    scheduled_for: datetime,
+    cc_self: bool,
+    requested_by: str,
+    now: datetime,
+) -> Communication:
+    """Keep a mail with a statement of account."""
+    people = await recipients.people(conn, tenant_id, customer_id)
+    if not people:
+        raise CustomerUnknown(customer_id=customer_id, field="customer_id")
+    if template_id is not None and await templates.find(conn, tenant_id, template_id) is None:
+        raise TemplateUnknown(template_id=template_id, field="template_id")
+    new = NewCommunication(
+        id=uuid7(),
+        kind="statement",
+        template_id=template_id,
+        customer_id=customer_id,
+        to_name=people[0].name,
+        to_email=people[0].email,
+        cc_self=cc_self,
+        scheduled_for=scheduled_for,
+        facts={"start": str(period[0]), "end": str(period[1])},
+        requested_by=requested_by,
+    )
+    await store_requested(conn, tenant_id, new, now=now)
+    return await get(conn, tenant_id, new.id)
 
 
 async def primary(conn: Conn, tenant_id: UUID, customer_id: UUID | None, *, fallback: Person) -> Person:

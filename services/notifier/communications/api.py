@@ -1,15 +1,24 @@
 """HTTP: communications, and the page where a contact stops reminders."""
 
-from typing import Annotated, Any
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from aiohttp import web
 from msgspec import Meta
 
 from services.notifier.communications import actions, pages, store
-from services.notifier.communications.errors import CommunicationGone, CommunicationUnknown, LinkUnknown
+from services.notifier.communications.errors import (
+    CommunicationGone,
+    CommunicationUnknown,
+    CustomerUnknown,
+    LinkUnknown,
+)
 from services.notifier.communications.events import Communication, Kind, Status
+from services.notifier.templates.errors import TemplateUnknown
 from shared import links
+from shared.errors import FieldError, InvalidFields
+from shared.http.bodies import Body
 from shared.http.calls import Call
 from shared.http.pages import PageQuery, Where
 from shared.http.routes import Route
@@ -42,6 +51,40 @@ async def list_communications(call: Call[None, CommunicationQuery]) -> web.Strea
         where.add("position(lower(?) in lower(to_email || ' ' || coalesce(subject, ''))) > 0", query.search)
     async with call.connection() as conn:
         return call.page(await store.page(conn, where, query))
+
+
+class CommunicationCreate(Body, frozen=True, kw_only=True):
+    """A statement of account to be sent to a customer. Mails about invoices are asked for at the invoice."""
+
+    kind: Literal["statement"]
+    customer_id: UUID
+    start: Annotated[date, Meta(description="by default the first day of the month of `end`")] | None = None
+    end: Annotated[date, Meta(description="by default today")] | None = None
+    template_id: Annotated[UUID, Meta(description="by default the system's of stage `statement`")] | None = None
+    scheduled_date: Annotated[datetime, Meta(tz=True, description="now, unless a later instant is given")] | None = None
+    cc_self: bool = False
+
+
+async def create_communication(call: Call[CommunicationCreate, None]) -> web.StreamResponse:
+    """Send a statement of account. The document is made when the mail goes, so it shows what is true then."""
+    body = call.body
+    end = body.end or call.today()
+    start = body.start or end.replace(day=1)
+    if start > end:
+        raise InvalidFields([FieldError(field="end", message="must not be before `start`")])
+    async with call.transaction() as conn:
+        communication = await actions.ask_for_statement(
+            conn,
+            call.caller.tenant_id,
+            body.customer_id,
+            period=(start, end),
+            template_id=body.template_id,
+            scheduled_for=max(body.scheduled_date or call.now, call.now),
+            cc_self=body.cc_self,
+            requested_by=call.caller.actor,
+            now=call.now,
+        )
+        return call.created(communication, version=communication.version)
 
 
 async def get_communication(call: Call[None, None]) -> web.StreamResponse:
@@ -95,6 +138,16 @@ CANCEL_REFUSES = (CommunicationUnknown, CommunicationGone)
 
 ROUTES = (
     Route("GET", ALL, list_communications, scope=READ, query=CommunicationQuery, returns=Communication, many=True),
+    Route(
+        "POST",
+        ALL,
+        create_communication,
+        scope=WRITE,
+        body=CommunicationCreate,
+        returns=Communication,
+        status=201,
+        refuses=(CustomerUnknown, TemplateUnknown),
+    ),
     Route("GET", ONE, get_communication, scope=READ, returns=Communication, refuses=(CommunicationUnknown,)),
     Route("POST", f"{ONE}/cancel", cancel_communication, scope=WRITE, returns=Communication, refuses=CANCEL_REFUSES),
     Route("DELETE", ONE, cancel_communication, scope=WRITE, returns=Communication, refuses=CANCEL_REFUSES),

@@ -13,3 +13,7 @@ class CommunicationGone(Conflict, code="communication_not_pending"):
 
 class LinkUnknown(NotFound, code="link_unknown"):
     """This link is not valid, or not any more."""
+
+
+class CustomerUnknown(NotFound, code="customer_not_found"):
+    """There is no customer {customer_id}, or it has no contact."""

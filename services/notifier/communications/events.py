@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from shared.events import EventType, NewEvent
 
 Status = Literal["pending", "sending", "sent", "failed", "cancelled"]
-Kind = Literal["send", "email", "remind", "dunning", "receipt", "plan_instalment", "notice"]
+Kind = Literal["send", "email", "remind", "dunning", "receipt", "plan_instalment", "statement", "notice"]
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):

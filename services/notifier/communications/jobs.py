@@ -11,8 +11,8 @@ itself: it becomes `failed` with `outcome_unknown`, and a person decides.
 
 import asyncio
 import random
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from uuid import UUID, uuid4
 
 import aiosmtplib
@@ -26,7 +26,15 @@ from services.notifier.communications.events import (
     Communication,
     announce,
 )
-from services.notifier.communications.model import REMINDERS, STAGE_OF, Letter, LetterInvoice, Turn
+from services.notifier.communications.model import (
+    REMINDERS,
+    STAGE_OF,
+    Company,
+    Letter,
+    LetterInvoice,
+    StatementLetter,
+    Turn,
+)
 from services.notifier.config import NotifierConfig
 from services.notifier.mail import outcomes
 from services.notifier.mail.message import AddressWrong, Attachment, Mail, build, message_id
@@ -146,12 +154,14 @@ async def _prepare(runtime: Runtime, turn: Turn) -> Ready:
     if turn.kind == "notice":
         words = Rendered(subject=turn.facts["subject"], text=turn.facts["text"], html="")
         return Ready(mail=_mail(runtime, turn, ground, words, "ARPilot", (), None), rendered=words)
+    if turn.kind == "statement":
+        return await _prepare_statement(runtime, turn, ground)
     letter = await _letter(runtime, turn)
     wanted = model.still_wanted(turn.kind, letter.invoices)
     if isinstance(wanted, str):
         raise NotWanted(wanted)
     link = _unsubscribe_url(runtime, turn, letter.origin) if turn.kind in REMINDERS else None
-    rendered = _words(turn, ground, letter, wanted, link)
+    rendered = _words(turn, ground, letter.company, wanted, turn.facts, link)
     attachments = await _attachments(runtime, turn, wanted)
     sender = ground.settings.sender_name or letter.company.name
     return Ready(mail=_mail(runtime, turn, ground, rendered, sender, attachments, link), rendered=rendered)
@@ -200,23 +210,58 @@ class LetterAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _words(
-    turn: Turn, ground: Ground, letter: Letter, invoices: Sequence[LetterInvoice], unsubscribe_url: str | None
+    turn: Turn,
+    ground: Ground,
+    company: Company,
+    invoices: Sequence[LetterInvoice],
+    facts: Mapping[str, str],
+    unsubscribe_url: str | None,
 ) -> Rendered:
     assert ground.template is not None, f"no template for {turn.kind}"
     return fill(
         ground.template,
         model.values(
-            letter,
+            company,
             invoices,
             customer_name=ground.customer_name,
             to_name=turn.to_name,
             to_email=turn.to_email,
             company_email=ground.settings.reply_to or ground.tenant.email or "",
             today=clock.today(ground.timezone),
-            facts=turn.facts,
+            facts=facts,
             unsubscribe_url=unsubscribe_url,
         ),
     )
+
+
+async def _prepare_statement(runtime: Runtime, turn: Turn, ground: Ground) -> Ready:
+    """A statement is of the moment it is sent, whenever it was asked for."""
+    asked = {
+        "tenant_id": turn.tenant_id,
+        "customer_id": turn.customer_id,
+        "start": turn.facts["start"],
+        "end": turn.facts["end"],
+    }
+    letter = await runtime.internal.get("invoices", "/internal/statements", StatementAnswer, **asked)
+    pdf = await runtime.internal.download("invoices", "/internal/statements/pdf", **asked)
+    if letter is None or pdf is None:
+        raise NotWanted("customer_deleted")
+    start, end = date.fromisoformat(turn.facts["start"]), date.fromisoformat(turn.facts["end"])
+    facts = {
+        "statement_start": model.day(start),
+        "statement_end": model.day(end),
+        "statement_balance": model.money(letter.data.balance, letter.data.currency),
+    }
+    rendered = _words(turn, ground, letter.data.company, (), facts, None)
+    attachment = Attachment(filename=f"statement-{start}-{end}.pdf", content_type="application/pdf", content=pdf)
+    sender = ground.settings.sender_name or letter.data.company.name
+    return Ready(mail=_mail(runtime, turn, ground, rendered, sender, (attachment,), None), rendered=rendered)
+
+
+class StatementAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of the invoices service about a statement."""
+
+    data: StatementLetter
 
 
 async def _attachments(runtime: Runtime, turn: Turn, invoices: Sequence[LetterInvoice]) -> list[Attachment]:

@@ -21,6 +21,7 @@ STAGE_OF: Mapping[str, Stage] = {
     "remind": "reminder",
     "receipt": "receipt",
     "plan_instalment": "plan_instalment",
+    "statement": "statement",
 }
 """The stage whose system template is used where a communication names none."""
 
@@ -117,8 +118,16 @@ def still_wanted(kind: Kind, invoices: Sequence[LetterInvoice]) -> list[LetterIn
     return asked or SILENCING.get(invoices[0].status, "paid")
 
 
+class StatementLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """What the invoices service tells for a mail with a statement."""
+
+    company: Company
+    currency: str
+    balance: Decimal
+
+
 def values(
-    letter: Letter,
+    company: Company,
     invoices: Sequence[LetterInvoice],
     *,
     customer_name: str,
@@ -132,10 +141,10 @@ def values(
     """What a template can say."""
     shown = [invoice_values(invoice, today) for invoice in invoices]
     return {
-        "company": {"name": letter.company.name, "address": one_line(letter.company.address), "email": company_email},
+        "company": {"name": company.name, "address": one_line(company.address), "email": company_email},
         "customer": {"name": customer_name or to_name},
         "contact": {"name": to_name, "first_name": first_name(to_name), "email": to_email},
-        "invoice": shown[0],
+        "invoice": shown[0] if shown else EMPTY_INVOICE,
         "invoices": shown,
         "total_due": total_due(invoices),
         "payment": _facts(facts, "payment", ("amount", "date", "method")),
@@ -143,6 +152,29 @@ def values(
         "statement": _facts(facts, "statement", ("start", "end", "balance")),
         "unsubscribe_url": unsubscribe_url or "",
     }
+
+
+EMPTY_INVOICE: Mapping[str, Any] = {
+    **dict.fromkeys(
+        (
+            "number",
+            "amount",
+            "amount_due",
+            "currency",
+            "issue_date",
+            "due_date",
+            "status",
+            "memo",
+            "note",
+            "project",
+            "pay_url",
+        ),
+        "",
+    ),
+    "days_overdue": 0,
+    "days_until_due": 0,
+}
+"""A mail about no invoice, such as a statement, says nothing where a template names one."""
 
 
 def invoice_values(invoice: LetterInvoice, today: date) -> dict[str, Any]:

@@ -140,3 +140,25 @@ async def test_another_tenants_documents_are_not_there(client: Client, system: S
     for path in ("pdf-link", "payment-link", "e-invoice"):
         assert (await stranger.get(f"/v1/invoices/{invoice['id']}/{path}")).status == 404
     assert (await stranger.post(f"/v1/invoices/{invoice['id']}?action=delete_pdf")).status == 404
+
+
+async def test_a_credit_note_is_a_document_of_its_own(client: Client) -> None:
+    invoice = await an_invoice(client, (await a_customer(client))["id"])
+    lines = [{"line_item_id": invoice["line_items"][0]["id"], "quantity": 1}]
+    note = (
+        await client.post(
+            f"/v1/invoices/{invoice['id']}/credit-notes", json={"reason": "Returned", "line_items": lines}
+        )
+    ).data
+
+    text = text_of((await client.get(f"/v1/credit-notes/{note['id']}/pdf")).body).replace("\u00a0", " ")
+
+    for wanted in (
+        note["credit_note_number"],
+        invoice["invoice_number"],
+        "Consulting",
+        "Returned",
+        "Total credited USD 50.00",
+    ):
+        assert wanted in text, wanted
+    assert (await client.get(f"/v1/credit-notes/{invoice['id']}/pdf")).status == 404

@@ -381,3 +381,24 @@ async def test_what_a_dead_process_was_handing_over_is_given_up_not_sent_again(
 
         assert given_up["problem"]["code"] == "outcome_unknown"
         assert [str(mail["Message-ID"]) for mail in box.mails] == [f"<{dropped}@sender.example>"]
+
+
+async def test_a_statement_is_mailed_with_what_is_true_when_it_goes(post: Post) -> None:
+    system, box = post.system, post.box
+    client = await system.client()
+    customer = await a_customer(client)
+    invoice = await an_invoice(client, customer["id"])
+
+    async def known() -> Any:
+        answer = await client.post("/v1/communications", json={"kind": "statement", "customer_id": customer["id"]})
+        return answer if answer.status == 201 else None
+
+    made = await wait_for(known)
+    assert made is not None
+    sent = await until(client, made.data["id"], "sent")
+
+    text = "".join(page.extract_text() for page in PdfReader(io.BytesIO(attachment(box.mails[0]))).pages)
+    assert invoice["invoice_number"] in text
+    assert "Its balance is USD 150.00." in sent["text"]
+    unknown = await client.post("/v1/communications", json={"kind": "statement", "customer_id": str(client.tenant_id)})
+    assert (unknown.status, unknown.code) == (404, "customer_not_found")
