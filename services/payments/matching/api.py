@@ -391,12 +391,15 @@ ROUTES = (
         refuses=MATCHING_ERRORS,
     ),
     Route("GET", "/v1/settings/matching", get_settings, scope="payments:read", returns=MatchingSettings),
-    Route(
-        "PATCH",
-        "/v1/settings/matching",
-        patch_settings,
-        scope="payments:write",
-        body=MatchingSettingsPatch,
-        returns=MatchingSettings,
+    *(
+        Route(
+            method,
+            "/v1/settings/matching",
+            patch_settings,
+            scope="payments:write",
+            body=MatchingSettingsPatch,
+            returns=MatchingSettings,
+        )
+        for method in ("PATCH", "PUT")
     ),
 )

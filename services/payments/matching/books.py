@@ -12,8 +12,8 @@ from services.payments.matching.store import Alias, KnownInvoice
 from shared.db import Conn
 
 MAX_TENANTS = 100
-MAX_INVOICES = 500_000
-"""About 1.5 KB each: the least recently used tenants go first."""
+MAX_INVOICES = 200_000
+"""About 2 KB each: the least recently used tenants go first."""
 
 
 class _Book:

@@ -1,18 +1,48 @@
 """The open invoices of one tenant, found by number, amount and customer in constant time."""
 
+from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
-from typing import Any
+from collections.abc import Hashable, Iterable
+from datetime import date
 from uuid import UUID
 
 import msgspec
 
 from services.payments.matching import references
-from services.payments.matching.model import OpenInvoice, oldest_first
+from services.payments.matching.model import OpenInvoice
 from services.payments.matching.payers import Payers
 from services.payments.matching.references import Form
 
-NOTHING: Mapping[UUID, Form] = {}
+MAX_OF_CUSTOMER = 200
+MAX_SAME_AMOUNT = 50
+Age = tuple[date, date, UUID]
+
+
+class Postings:
+    """Which invoices are filed under a key. Most keys have one, so a set is made for the second only."""
+
+    def __init__(self) -> None:
+        self._filed: dict[Hashable, UUID | set[UUID]] = {}
+
+    def add(self, key: Hashable, invoice_id: UUID) -> None:
+        found = self._filed.get(key)
+        if found is None:
+            self._filed[key] = invoice_id
+        elif isinstance(found, set):
+            found.add(invoice_id)
+        else:
+            self._filed[key] = {found, invoice_id}
+
+    def remove(self, key: Hashable, invoice_id: UUID) -> None:
+        found = self._filed[key]
+        if isinstance(found, set):
+            found.discard(invoice_id)
+        if not isinstance(found, set) or not found:
+            del self._filed[key]
+
+    def get(self, key: Hashable) -> Iterable[UUID]:
+        found = self._filed.get(key, ())
+        return (found,) if isinstance(found, UUID) else found
 
 
 class OpenInvoices:
@@ -21,9 +51,10 @@ class OpenInvoices:
     def __init__(self, invoices: Iterable[OpenInvoice] = ()) -> None:
         self.payers = Payers()
         self._invoices: dict[UUID, OpenInvoice] = {}
-        self._keys: dict[str, dict[UUID, Form]] = {}
-        self._amounts: dict[tuple[str, int], set[UUID]] = {}
-        self._customers: dict[UUID, set[UUID]] = {}
+        self._keys = {form: Postings() for form in Form}
+        self._amounts = Postings()
+        self._customer_amounts = Postings()
+        self._customers: dict[tuple[UUID, str], list[Age]] = {}
         self._labels: Counter[str] = Counter()
         for invoice in invoices:
             self.put(invoice)
@@ -38,33 +69,38 @@ class OpenInvoices:
         if invoice.due_cents <= 0:
             return
         self._invoices[invoice.id] = invoice
-        self._amounts.setdefault((invoice.currency, invoice.due_cents), set()).add(invoice.id)
-        self._customers.setdefault(invoice.customer_id, set()).add(invoice.id)
+        self._amounts.add((invoice.currency, invoice.due_cents), invoice.id)
+        self._customer_amounts.add((invoice.customer_id, invoice.currency, invoice.due_cents), invoice.id)
+        insort(self._customers.setdefault((invoice.customer_id, invoice.currency), []), _age(invoice))
         if invoice.number:
             self._put_number(invoice.id, references.number(invoice.number))
 
     def _put_number(self, invoice_id: UUID, number: references.Number) -> None:
         self._labels[number.label] += 1
         for key, form in number.keys.items():
-            self._keys.setdefault(key, {})[invoice_id] = form
+            self._keys[form].add(key, invoice_id)
 
     def remove(self, invoice_id: UUID) -> None:
         """Forget an invoice; not knowing it is fine."""
         invoice = self._invoices.pop(invoice_id, None)
         if invoice is None:
             return
-        _discard(self._amounts, (invoice.currency, invoice.due_cents), invoice_id)
-        _discard(self._customers, invoice.customer_id, invoice_id)
+        self._amounts.remove((invoice.currency, invoice.due_cents), invoice_id)
+        self._customer_amounts.remove((invoice.customer_id, invoice.currency, invoice.due_cents), invoice_id)
+        self._remove_age(invoice)
         if invoice.number:
             self._remove_number(invoice_id, references.number(invoice.number))
 
+    def _remove_age(self, invoice: OpenInvoice) -> None:
+        ages = self._customers[invoice.customer_id, invoice.currency]
+        del ages[bisect_left(ages, _age(invoice))]
+        if not ages:
+            del self._customers[invoice.customer_id, invoice.currency]
+
     def _remove_number(self, invoice_id: UUID, number: references.Number) -> None:
         self._labels[number.label] -= 1
-        for key in number.keys:
-            found = self._keys[key]
-            del found[invoice_id]
-            if not found:
-                del self._keys[key]
+        for key, form in number.keys.items():
+            self._keys[form].remove(key, invoice_id)
 
     def pay(self, invoice_id: UUID, cents: int) -> None:
         """So much is spoken for, by a payment decided just before."""
@@ -74,16 +110,26 @@ class OpenInvoices:
     def get(self, invoice_id: UUID) -> OpenInvoice | None:
         return self._invoices.get(invoice_id)
 
-    def by_key(self, key: str) -> Mapping[UUID, Form]:
-        return self._keys.get(key, NOTHING)
+    def by_key(self, key: str) -> dict[UUID, Form]:
+        """The invoices whose number, or a part of it, is this; with the best that it can be of each."""
+        return {invoice_id: form for form in Form for invoice_id in self._keys[form].get(key)}
 
     def by_amount(self, currency: str, cents: int) -> list[OpenInvoice]:
-        return self._all(self._amounts.get((currency, cents), ()))
+        """All with exactly this due; none where so many have it that it tells nothing."""
+        found = list(self._amounts.get((currency, cents)))
+        return self._all(found) if len(found) <= MAX_SAME_AMOUNT else []
 
     def by_customer(self, customer_id: UUID, currency: str) -> list[OpenInvoice]:
-        """A customer's open invoices in a currency, oldest first."""
-        found = self._all(self._customers.get(customer_id, ()))
-        return oldest_first([invoice for invoice in found if invoice.currency == currency])
+        """A customer's open invoices in a currency, the oldest first, at most MAX_OF_CUSTOMER."""
+        ages = self._customers.get((customer_id, currency), [])
+        return self._all(invoice_id for _, _, invoice_id in ages[:MAX_OF_CUSTOMER])
+
+    def count_of_customer(self, customer_id: UUID, currency: str) -> int:
+        return len(self._customers.get((customer_id, currency), ()))
+
+    def by_customer_amount(self, customer_id: UUID, currency: str, cents: int) -> list[OpenInvoice]:
+        """Those of a customer's invoices with exactly this due."""
+        return self._all(self._customer_amounts.get((customer_id, currency, cents)))
 
     def is_own_label(self, label: str) -> bool:
         """Whether this tenant's numbers begin with this word."""
@@ -93,8 +139,5 @@ class OpenInvoices:
         return [self._invoices[invoice_id] for invoice_id in ids]
 
 
-def _discard(index: dict[Any, set[UUID]], key: Hashable, invoice_id: UUID) -> None:
-    found = index[key]
-    found.discard(invoice_id)
-    if not found:
-        del index[key]
+def _age(invoice: OpenInvoice) -> Age:
+    return invoice.due_date, invoice.issue_date, invoice.id

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from services.payments.matching import amounts, mentions, model
-from services.payments.matching.index import OpenInvoices
+from services.payments.matching.index import MAX_OF_CUSTOMER, OpenInvoices
 from services.payments.matching.mentions import Mention, Mentions
 from services.payments.matching.model import (
     Allocation,
@@ -159,8 +159,8 @@ class _Search:
 
     def _fits_better(self, invoices: Sequence[OpenInvoice]) -> list[OpenInvoice]:
         """Another invoice of the same customer on which nothing would be left over."""
-        of_customer = self.index.by_customer(invoices[0].customer_id, self.receipt.currency)
-        return [i for i in of_customer if i.due_cents == self.receipt.amount_cents and i not in invoices][:1]
+        equal = self.index.by_customer_amount(invoices[0].customer_id, self.receipt.currency, self.receipt.amount_cents)
+        return [invoice for invoice in equal if invoice not in invoices][:1]
 
     def _payer_of(self, invoices: Sequence[OpenInvoice]) -> Payer | None:
         customers = {invoice.customer_id for invoice in invoices}
@@ -193,7 +193,7 @@ class _Search:
         if not invoices:
             return
         amount = self.receipt.amount_cents
-        equal = [invoice for invoice in invoices if invoice.due_cents == amount]
+        equal = self.index.by_customer_amount(payer.customer_id, self.receipt.currency, amount)
         yield from self._equal(payer, equal)
         sums = list(self._sums(invoices, amount))
         yield from self._sum(payer, invoices, sums, tied=bool(equal) or len(sums) > 1)
@@ -203,7 +203,7 @@ class _Search:
 
     def _equal(self, payer: Payer, equal: list[OpenInvoice]) -> Iterator[Suggestion]:
         nearest = sorted(equal, key=lambda invoice: abs((invoice.due_date - self.receipt.payment_date).days))
-        for place, invoice in enumerate(nearest):
+        for place, invoice in enumerate(nearest[:MAX_SUGGESTIONS]):
             words = [_payer_words(payer, self.receipt), self._amount_words([invoice], Fit.EQUAL)]
             confidence = model.PAYER_CONFIDENCE[payer.sign]
             if len(equal) > 1:
@@ -217,7 +217,7 @@ class _Search:
         dues = [invoice.due_cents for invoice in invoices]
         for positions in amounts.subsets(dues, amount_cents):
             yield [invoices[position] for position in positions]
-        if len(invoices) > amounts.MAX_PARTS and sum(dues) == amount_cents:
+        if amounts.MAX_PARTS < len(invoices) < MAX_OF_CUSTOMER and sum(dues) == amount_cents:
             yield list(invoices)
 
     def _sum(
@@ -261,9 +261,13 @@ class _Search:
         if tied:
             confidence = model.TIED - model.SUM_LESS
             words.append("but another invoice of this customer fits as well")
-        elif how is Fit.SHORT and self._may_be_short_by_chance(payer):
+        elif self._is_crowded(payer) or (how is Fit.SHORT and self._may_be_short_by_chance(payer)):
             confidence = min(confidence, model.BY_CHANCE)
         return self._payer_suggestion(invoices, how, confidence, Rule.PAYER_AND_SHORT_PAY, words)
+
+    def _is_crowded(self, payer: Payer) -> bool:
+        """Whether the customer has more open invoices than are looked at."""
+        return self.index.count_of_customer(payer.customer_id, self.receipt.currency) > MAX_OF_CUSTOMER
 
     def _may_be_short_by_chance(self, payer: Payer) -> bool:
         dues = [invoice.due_cents for invoice in self.index.by_customer(payer.customer_id, self.receipt.currency)]
