@@ -1,7 +1,10 @@
 """The sub-commands of `arpilot`, each loaded only when it is used, and what they share."""
 
 import importlib
+import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
@@ -10,11 +13,13 @@ from shared.config import WrongSetting
 
 GROUPS = {
     "demo": "bench.demo:demo",
+    "doctor": "services.doctor:doctor",
     "events": "services.events_commands:events",
     "import": "services.payments.imports.command:import_file",
     "key": "services.identity_commands:key",
     "ledger": "services.invoices.ledger.command:ledger_group",
     "oauth-client": "services.identity_commands:oauth_client",
+    "outbox": "services.outbox_commands:outbox",
     "tenant": "services.identity_commands:tenant",
     "webhooks": "services.webhooks.commands:webhooks_group",
 }
@@ -43,14 +48,27 @@ class LazyGroup(click.Group):
 
 def owner_url(environ: Mapping[str, str]) -> str:
     """The database as its owner; raises WrongSetting."""
-    url = environ.get("ARPILOT_DATABASE_URL", "")
+    url = environ.get("ARPILOT_DATABASE_URL") or _of_make_run(environ)
     if not url:
         raise WrongSetting(
-            "ARPILOT_DATABASE_URL is not set: this command needs PostgreSQL as the owner of the schemas."
+            "ARPILOT_DATABASE_URL is not set, and nothing runs here that `make run` has started:"
+            " this command needs PostgreSQL as the owner of the schemas."
         )
     if urlsplit(url).scheme not in {"postgresql", "postgres"}:
         raise WrongSetting("ARPILOT_DATABASE_URL is wrong: it must begin with postgresql://.")
     return url
+
+
+def _of_make_run(environ: Mapping[str, str]) -> str | None:
+    """The database of `arpilot run all` in the data directory, while it runs."""
+    path = Path(environ.get("ARPILOT_DATA_DIR") or ".arpilot") / "demo.json"
+    try:
+        known = json.loads(path.read_text())
+        os.kill(known["pid"], 0)
+    except (OSError, ValueError, KeyError):
+        return None
+    found: str | None = known.get("database_url")
+    return found
 
 
 def services_url(service: str, environ: Mapping[str, str]) -> str | None:
