@@ -90,10 +90,22 @@ CHECKS = {
 """Each statement finds what is wrong: tenant, what, and by how much."""
 
 UNAPPLIED = """
-    select l.tenant_id, e.currency, sum(l.credit_cents - l.debit_cents)::bigint as cents
-    from journal_lines l join journal_entries e on e.tenant_id = l.tenant_id and e.id = l.entry_id
-    where l.account_id = account_id(l.tenant_id, '2200') group by 1, 2
+    with posted as (
+        select e.tenant_id, e.currency, sum(l.credit_cents - l.debit_cents) as cents
+        from journal_lines l join journal_entries e on e.tenant_id = l.tenant_id and e.id = l.entry_id
+        where l.account_id = account_id(l.tenant_id, '2200') group by 1, 2
+    ), held as (
+        select tenant_id, currency, sum(cents) as cents from (
+            select tenant_id, currency, unapplied_cents as cents from payments.payments
+            union all select tenant_id, currency, unapplied_cents from credit_notes
+        ) all_of_it group by 1, 2
+    )
+    select coalesce(p.tenant_id, h.tenant_id) as tenant_id, coalesce(p.currency, h.currency) as what,
+        coalesce(p.cents, 0) - coalesce(h.cents, 0) as off_cents
+    from posted p full join held h on h.tenant_id = p.tenant_id and h.currency = p.currency
+    where coalesce(p.cents, 0) <> coalesce(h.cents, 0)
 """
+"""Needs the eyes of the owner, since no service sees another's schema, and empty queues."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,17 +120,17 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 async def findings(conn: Conn) -> list[Finding]:
     """Everything that is wrong with the books; nothing, when all invariants hold."""
     await conn.execute("set search_path = invoices, identity")  # also as the owner of all schemas
-    found = []
-    for check, statement in CHECKS.items():
-        rows = await conn.fetch(statement)
-        found += [
-            Finding(check=check, tenant_id=tenant_id, what=str(what), off=int(off or 0))
-            for tenant_id, what, off in rows
-        ]
-    return found
+    return [finding for check, statement in CHECKS.items() for finding in await _found(conn, check, statement)]
 
 
-async def unapplied_cents(conn: Conn) -> dict[tuple[UUID, str], int]:
-    """What 2200 says is unapplied, by tenant and currency: it equals the unapplied money of payments and credits
-    once all events have arrived."""
-    return {(row["tenant_id"], row["currency"]): row["cents"] for row in await conn.fetch(UNAPPLIED)}
+async def unapplied_findings(conn: Conn) -> list[Finding]:
+    """Where 2200 differs from the unapplied money of payments and credit notes, once all events have arrived."""
+    await conn.execute("set search_path = invoices, identity")
+    return await _found(conn, "unapplied cash differs from what payments and credits have left", UNAPPLIED)
+
+
+async def _found(conn: Conn, check: str, statement: str) -> list[Finding]:
+    return [
+        Finding(check=check, tenant_id=tenant_id, what=str(what), off=int(off or 0))
+        for tenant_id, what, off in await conn.fetch(statement)
+    ]
