@@ -112,13 +112,23 @@ async def _anything_pending(dsn: str, services: "list[Service]") -> bool:
 
 @arpilot.command("migrate")
 def migrate_command() -> None:
-    """Bring all schemas up to date and create the services' roles; safe to start several times at once."""
+    """Bring all schemas up to date, create the services' roles and, on RabbitMQ, their queues.
+
+    Safe to repeat and to start several times at once. With the queues there before the first service starts, none
+    misses an event that another announces meanwhile.
+    """
     from shared import migrate
 
     services = catalog.find()
     logins = {s.name: password for s in services if (password := migrate.password_of(services_url(s.name, os.environ)))}
     count = migrate.apply(owner_url(os.environ), {s.name: s.migrations for s in services}, logins)
     click.echo(f"{count} migrations applied." if count else "Everything is up to date.")
+    bus_url = os.environ.get("ARPILOT_BUS_URL", "local:")
+    if not bus_url.startswith("local:"):
+        from services.events_commands import declare_queues
+
+        declare_queues(bus_url)
+        click.echo("All queues are there.")
 
 
 @arpilot.command()

@@ -38,15 +38,19 @@ def declare() -> None:
     A queue keeps what is announced from its making on, whether its service runs or not. Safe to repeat; waits for a
     broker that is away.
     """
-    bus_url = os.environ.get("ARPILOT_BUS_URL", "local:")
+    made = declare_queues(os.environ.get("ARPILOT_BUS_URL", "local:"))
+    click.echo("All queues are there." if made else "The bus in the process needs no queues.")
+
+
+def declare_queues(bus_url: str) -> bool:
+    """Make the queues of all services; False where the bus has none."""
     if bus_url.startswith("local:"):
-        click.echo("The bus in the process needs no queues.")
-        return
+        return False
     from shared.bus import rabbitmq  # aio-pika takes 0.1 s to import
 
     patterns = {service.name: patterns_of(service.subscriptions) for service in catalog.find()}
     asyncio.run(rabbitmq.declare(bus_url, {name: each for name, each in patterns.items() if each}))
-    click.echo("All queues are there.")
+    return True
 
 
 @events.group()

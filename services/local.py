@@ -70,7 +70,7 @@ async def demo_tenant(dsn: str, data_dir: Path, base_url: str) -> tuple[dict[str
             known = await _new_demo(conn)
     finally:
         await conn.close()
-    demo: dict[str, object] = {**known, "base_url": base_url, "pid": os.getpid()}
+    demo: dict[str, object] = {**known, "base_url": base_url, "database_url": dsn, "pid": os.getpid()}
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         json.dump(demo, file, indent=2)

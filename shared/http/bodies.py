@@ -8,6 +8,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 from zoneinfo import available_timezones
@@ -95,6 +96,14 @@ def decode_body(raw: bytes, kind: type[T]) -> T:
     if b"\\u0000" in raw and (errors := list(_nul_characters(_parse(raw), ""))):
         raise InvalidFields(errors)
     return body
+
+
+def in_utc(instant: datetime, field: str) -> datetime:
+    """A body's instant in UTC; raises InvalidFields at the ends of the calendar, where UTC has no such year."""
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise InvalidFields([FieldError(field=field, message="is out of range")]) from None
 
 
 def convert_item(value: object, kind: type[T]) -> T:

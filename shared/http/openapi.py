@@ -65,8 +65,10 @@ def document(routes: Iterable[Route], *, version: str, server_url: str = "/") ->
     schemas, components = msgspec.json.schema_components(kinds, schema_hook=schema_hook, ref_template=REF)
     by_kind = dict(zip(kinds, schemas, strict=True))
     paths: dict[str, Any] = {}
+    taken: set[str] = set()
     for route in shown:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_kind)
+        operation = _operation(route, _operation_id(route, taken), by_kind)
+        paths.setdefault(route.path, {})[route.method.lower()] = operation
     described: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
@@ -127,10 +129,10 @@ def _kinds(routes: Sequence[Route]) -> list[Any]:
     return [Problem, PagePagination, CursorPagination, *dict.fromkeys(named)]
 
 
-def _operation(route: Route, by_kind: dict[Any, Any]) -> dict[str, Any]:
+def _operation(route: Route, operation_id: str, by_kind: dict[Any, Any]) -> dict[str, Any]:
     summary, description = _texts(route)
     operation: dict[str, Any] = {
-        "operationId": route.handler.__name__ + ("_by_put" if route.method == "PUT" else ""),
+        "operationId": operation_id,
         "tags": [route.path.split("/")[2] if route.path.startswith("/v1/") else "other"],
         "summary": summary,
         "parameters": [*_path_parameters(route), *_query_parameters(route), *_headers(route)],
@@ -147,6 +149,21 @@ def _operation(route: Route, by_kind: dict[Any, Any]) -> dict[str, Any]:
     elif route.raw_body or route.stream:
         operation["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
     return operation
+
+
+def _operation_id(route: Route, taken: set[str]) -> str:
+    """The handler's name; with what tells it apart where several routes share a handler or a name."""
+    name = route.handler.__name__
+    last = [part for part in route.path.split("/") if part and not part.startswith("{")][-1]
+    candidates = (
+        name,
+        f"{name}_{last}",
+        f"{name}_by_{route.method.lower()}",
+        f"{name}_{last}_by_{route.method.lower()}",
+    )
+    chosen = next(candidate.replace("-", "_") for candidate in candidates if candidate.replace("-", "_") not in taken)
+    taken.add(chosen)
+    return chosen
 
 
 def _texts(route: Route) -> tuple[str, str]:

@@ -107,6 +107,8 @@ async def test_the_tour_works_over_rabbitmq_with_five_processes_behind_the_gatew
     urls = {f"ARPILOT_{name.upper()}_URL": f"http://127.0.0.1:{port}" for name, port in ports.items()}
     base = environment(database_url, amqp_url, tmp_path, PATH=os.environ["PATH"], HOME=str(tmp_path), **urls)
     await write_demo(database_url, tmp_path, base_url="")
+    async with process("migrate", env=base, log=tmp_path / "migrate.log") as migrating:
+        assert await asyncio.wait_for(migrating.wait(), 60) == 0
     async with five_processes(base, ports, tmp_path):
         with gateway.gateway(ports) as base_url:
             await write_demo(database_url, tmp_path, base_url=base_url)

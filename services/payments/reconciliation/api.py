@@ -163,12 +163,15 @@ ROUTES = (
         scope="reconciliation:read",
         returns=ReconciliationSettings,
     ),
-    Route(
-        "PATCH",
-        "/v1/settings/reconciliation",
-        patch_settings,
-        scope="reconciliation:write",
-        body=ReconciliationSettingsPatch,
-        returns=ReconciliationSettings,
+    *(
+        Route(
+            method,
+            "/v1/settings/reconciliation",
+            patch_settings,
+            scope="reconciliation:write",
+            body=ReconciliationSettingsPatch,
+            returns=ReconciliationSettings,
+        )
+        for method in ("PATCH", "PUT")
     ),
 )
