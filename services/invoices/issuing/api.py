@@ -198,7 +198,7 @@ async def send_invoice(call: Call[Send, None]) -> web.StreamResponse:
         "send",
         ready,
         template_id=call.body.template_id,
-        scheduled_for=call.body.scheduled_date,
+        scheduled_for=call.body.scheduled_date and in_utc(call.body.scheduled_date, "scheduled_date"),
         cc_self=call.body.cc_self,
     )
 

@@ -18,7 +18,7 @@ from services.notifier.communications.events import Communication, Kind, Status
 from services.notifier.templates.errors import TemplateUnknown
 from shared import links
 from shared.errors import FieldError, InvalidFields
-from shared.http.bodies import Body
+from shared.http.bodies import Body, in_utc
 from shared.http.calls import Call
 from shared.http.pages import PageQuery, Where
 from shared.http.routes import Route
@@ -79,7 +79,7 @@ async def create_communication(call: Call[CommunicationCreate, None]) -> web.Str
             body.customer_id,
             period=(start, end),
             template_id=body.template_id,
-            scheduled_for=max(body.scheduled_date or call.now, call.now),
+            scheduled_for=max(in_utc(body.scheduled_date or call.now, "scheduled_date"), call.now),
             cc_self=body.cc_self,
             requested_by=call.caller.actor,
             now=call.now,
@@ -99,6 +99,14 @@ async def cancel_communication(call: Call[None, None]) -> web.StreamResponse:
     async with call.transaction() as conn:
         communication = await actions.cancel(conn, call.caller.tenant_id, call.id("communication_id"), now=call.now)
         return call.reply(communication, version=communication.version)
+
+
+async def delete_communication(call: Call[None, None]) -> web.StreamResponse:
+    """Cancel a communication that is scheduled. It stays in the list, as cancelled."""
+    async with call.transaction() as conn:
+        return call.deleted(
+            await actions.cancel(conn, call.caller.tenant_id, call.id("communication_id"), now=call.now)
+        )
 
 
 async def show_unsubscribe(call: Call[None, None]) -> web.StreamResponse:
@@ -150,7 +158,7 @@ ROUTES = (
     ),
     Route("GET", ONE, get_communication, scope=READ, returns=Communication, refuses=(CommunicationUnknown,)),
     Route("POST", f"{ONE}/cancel", cancel_communication, scope=WRITE, returns=Communication, refuses=CANCEL_REFUSES),
-    Route("DELETE", ONE, cancel_communication, scope=WRITE, returns=Communication, refuses=CANCEL_REFUSES),
+    Route("DELETE", ONE, delete_communication, scope=WRITE, returns=Communication, refuses=CANCEL_REFUSES),
     Route("GET", PAGE, show_unsubscribe, public=True, content_type="text/html", refuses=(LinkUnknown,)),
     Route("POST", PAGE, unsubscribe, public=True, raw_body=True, content_type="text/html", refuses=(LinkUnknown,)),
 )

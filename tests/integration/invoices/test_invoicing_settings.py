@@ -103,3 +103,15 @@ async def test_an_edit_of_older_settings_is_refused(client: Client) -> None:
     answer = await client.patch(PATH, json={"payment_terms_days": 2}, headers={"If-Match": seen})
 
     assert refused(answer)[:2] == (412, "precondition_failed")
+
+
+async def test_a_mail_cannot_be_scheduled_where_the_calendar_ends(client: Client) -> None:
+    template = made(
+        await client.post("/v1/templates", json={"name": "Mine", "subject": "Hi", "html": "<p>Hi</p>", "text": "Hi"})
+    )
+    invoice = await an_invoice(client)
+    body = {"template_id": template["id"], "scheduled_date": "9999-12-31T23:59:59-12:00"}
+
+    answer = await client.post(f"/v1/invoices/{invoice['id']}/send", json=body)
+
+    assert refused(answer) == (422, "validation_failed", "scheduled_date")
