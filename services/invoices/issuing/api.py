@@ -37,6 +37,7 @@ from shared import clock
 from shared.db import Conn
 from shared.errors import Refusal
 from shared.events import EventType
+from shared.http.bodies import in_utc
 from shared.http.calls import Call, encode
 from shared.http.routes import BULK_BYTES, Route
 from shared.ids import uuid7
