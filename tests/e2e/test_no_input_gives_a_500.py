@@ -1,22 +1,30 @@
-"""Whatever a client sends, the system answers it or refuses it: schemathesis over the generated OpenAPI document.
+"""Whatever a client sends, the system answers it or refuses it.
 
-It runs for a bounded time against the whole system, with one object of each kind made beforehand, so that what it
-sends reaches further than "not found".
+Two go over the generated OpenAPI document, for a bounded time, against the whole system: schemathesis, and a plain walk
+that spoils one field of a valid request at a time. One object of each kind is made beforehand, so that what they send
+reaches further than "not found".
 """
 
 import asyncio
 import json
 import os
+import random
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+from yarl import URL
+
+from tests.e2e.nasty import Attempt, Spoiler
 from tests.e2e.real_ids import REAL_IDS
 from tests.harness import Client, System, wait_for
 from tests.integration.invoices.scenes import a_credit_note, a_customer, a_payment, an_invoice, made
 
-SECONDS = 75
-"""What schemathesis gets; with its start and its last requests it stays below two minutes."""
+SECONDS = 45
+"""What each gets; with starting and the last requests both together stay below two minutes."""
+
+AT_ONCE = 6
 
 ROOT = Path(__file__).parents[2]
 HOOKS = "tests.e2e.real_ids"
@@ -102,3 +110,45 @@ async def test_no_input_gives_a_500(system: System, client: Client, tmp_path: Pa
     output, _ = await process.communicate()
 
     assert process.returncode == 0, output.decode(errors="replace")[-20_000:]
+
+
+async def test_no_spoilt_field_gives_a_500(system: System, client: Client) -> None:
+    document = (await client.get("/openapi.json")).json
+    attempts = list(Spoiler(document, await one_of_each(client)).attempts())
+    random.Random(20261121).shuffle(attempts)
+    deletes = [attempt for attempt in attempts if attempt.method == "DELETE"]
+    others = [attempt for attempt in attempts if attempt.method != "DELETE"]
+
+    failed = await failures(client, others, seconds=SECONDS * 0.8)
+    failed += await failures(client, deletes, seconds=SECONDS * 0.2)
+
+    assert len(attempts) > 10_000
+    assert not failed, failed[:10]
+
+
+async def failures(client: Client, attempts: list[Attempt], *, seconds: float) -> list[tuple[Attempt, int, bytes]]:
+    """Send as many as there is time for, several at once; which of them the system failed at."""
+    queue = iter(attempts)
+    deadline = time.monotonic() + seconds
+    failed: list[tuple[Attempt, int, bytes]] = []
+
+    async def work() -> None:
+        for attempt in queue:
+            if time.monotonic() > deadline:
+                return
+            status, body = await send(client, attempt)
+            if status >= 500:
+                failed.append((attempt, status, body))
+
+    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+    return failed
+
+
+async def send(client: Client, attempt: Attempt) -> tuple[int, bytes]:
+    """Send it as it is: the path is encoded already."""
+    headers = {"Authorization": f"Bearer {client.key}", "Content-Type": "application/json"} | dict(attempt.headers)
+    url = URL(client.base_url + attempt.path, encoded=True)
+    async with client.session.request(
+        attempt.method, url, data=attempt.body, headers=headers, allow_redirects=False
+    ) as response:
+        return response.status, await response.read()
