@@ -81,13 +81,15 @@ Handler = Callable[[Call[Any, Any]], Awaitable[web.StreamResponse]]
 
 
 def for_people(handler: Handler) -> Handler:
-    """A refusal on a page that people see is a page, too."""
+    """A refusal on a page that people see is a page, too; a program gets the usual problem."""
 
     @functools.wraps(handler)
     async def serve(call: Call[Any, Any]) -> web.StreamResponse:
         try:
             return await handler(call)
         except Refusal as refusal:
+            if "text/html" not in call.request.headers.get("Accept", ""):
+                raise
             return pages.html(pages.refused(refusal.title, refusal.detail), status=refusal.status)
 
     return serve

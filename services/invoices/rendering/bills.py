@@ -82,8 +82,7 @@ def _taxes(invoice: Receivable) -> tuple[Tax, ...]:
 
 def _settled(invoice: Receivable) -> Iterable[Settled]:
     for one in invoice.applications:
-        words = " ".join(["Payment", *([f"by {one.payment_method.replace('_', ' ')}"] if one.payment_method else [])])
-        yield Settled(date=one.payment_date, text=words, amount_cents=one.applied_cents)
+        yield Settled(date=one.payment_date, text=_payment_text(one.payment_method), amount_cents=one.applied_cents)
     rest = (
         ("Paid elsewhere", invoice.external_payment_cents),
         ("Credited", invoice.credited_cents),
@@ -92,6 +91,10 @@ def _settled(invoice: Receivable) -> Iterable[Settled]:
     for text, cents in rest:
         if cents:
             yield Settled(date=None, text=text, amount_cents=cents)
+
+
+def _payment_text(method: str | None) -> str:
+    return f"Payment by {method.replace('_', ' ')}" if method and method != "other" else "Payment"
 
 
 def brand_of(branding: Branding, *, tenant_name: str) -> Brand:

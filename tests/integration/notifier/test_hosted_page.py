@@ -108,10 +108,10 @@ async def test_what_is_not_owed_cannot_be_paid(client: Client, status: str) -> N
 
 
 async def test_a_made_up_link_shows_a_page_that_says_so(client: Client, system: System) -> None:
-    status, text, _ = await get(client, f"{system.base_url}/pay/made-up")
-
-    assert status == 404
-    assert "<h1>Not found</h1>" in text
+    for accept, words in (("text/html,*/*", "<h1>Not found</h1>"), ("*/*", '"code":"link_unknown"')):
+        async with client.session.get(f"{system.base_url}/pay/made-up", headers={"Accept": accept}) as response:
+            assert response.status == 404
+            assert words in await response.text()
 
 
 class Stripe:

@@ -402,3 +402,21 @@ async def test_a_statement_is_mailed_with_what_is_true_when_it_goes(post: Post) 
     assert "Its balance is USD 150.00." in sent["text"]
     unknown = await client.post("/v1/communications", json={"kind": "statement", "customer_id": str(client.tenant_id)})
     assert (unknown.status, unknown.code) == (404, "customer_not_found")
+
+
+async def test_the_pages_of_kept_mails_do_not_exist_beside_a_mail_server(post: Post) -> None:
+    async with post.system.session.get(f"{post.system.base_url}/dev/mail") as response:
+        assert response.status == 404
+
+
+async def test_a_mail_is_sent_over_rabbitmq_as_over_the_local_bus(rabbit_system: System) -> None:
+    client = await rabbit_system.client()
+    invoice = await an_invoice(client, (await a_customer(client))["id"])
+
+    sent = await until(client, await send(client, invoice["id"]), "sent")
+
+    async def marked() -> Any:
+        return (await client.get(f"/v1/invoices/{invoice['id']}")).data["sent_at"]
+
+    assert await wait_for(marked)
+    assert sent["held"] is False

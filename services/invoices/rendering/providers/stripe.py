@@ -61,7 +61,7 @@ class StripeCheckout:
         headers = {"Authorization": f"Bearer {self._secret_key}", "Idempotency-Key": str(order.checkout_id)}
         url = f"{self._api}/v1/checkout/sessions"
         try:
-            async with self._session.post(url, data=_form(order), headers=headers, timeout=TIMEOUT) as response:
+            async with self._session.post(url, data=form_of(order), headers=headers, timeout=TIMEOUT) as response:
                 raw = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ProviderAway(retry_after_seconds=10) from error
@@ -107,7 +107,8 @@ class StripeCheckout:
             raise ProviderUnsigned
 
 
-def _form(order: Order) -> dict[str, Any]:
+def form_of(order: Order) -> dict[str, Any]:
+    """What Stripe is asked for."""
     form = {
         "mode": "payment",
         "client_reference_id": str(order.checkout_id),
