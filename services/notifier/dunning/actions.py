@@ -14,8 +14,8 @@ from services.notifier.communications.hours import next_opening
 from services.notifier.communications.model import NewCommunication, day, money, next_day
 from services.notifier.dunning import model, store
 from services.notifier.dunning.errors import (
+    CustomerUnknown,
     DefaultTaken,
-    PausedCustomerUnknown,
     PausedObjectUnknown,
     PauseUnknown,
     ScheduleNameTaken,
@@ -83,6 +83,9 @@ async def _save(conn: Conn, tenant_id: UUID, schedule: DunningSchedule, *, now: 
     for number, step in enumerate(schedule.steps):
         if await templates.find(conn, tenant_id, step.template_id) is None:
             raise StepTemplateUnknown(template_id=step.template_id, field=f"steps[{number}].template_id")
+    for number, customer_id in enumerate(schedule.customer_ids):
+        if not await store.knows_customer(conn, tenant_id, customer_id):
+            raise CustomerUnknown(customer_id=customer_id, field=f"customer_ids[{number}]")
     try:
         await store.save(conn, tenant_id, schedule)
     except asyncpg.UniqueViolationError as error:
@@ -97,7 +100,7 @@ async def pause(conn: Conn, tenant_id: UUID, pause: DunningPause) -> DunningPaus
     if pause.invoice_id is not None and not await store.knows_invoice(conn, tenant_id, pause.invoice_id):
         raise PausedObjectUnknown(invoice_id=pause.invoice_id, field="invoice_id")
     if pause.customer_id is not None and not await store.knows_customer(conn, tenant_id, pause.customer_id):
-        raise PausedCustomerUnknown(customer_id=pause.customer_id, field="customer_id")
+        raise CustomerUnknown(customer_id=pause.customer_id, field="customer_id")
     await store.save_pause(conn, tenant_id, pause)
     return pause
 

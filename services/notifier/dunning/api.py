@@ -11,8 +11,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from services.notifier.dunning import actions, store
 from services.notifier.dunning.errors import (
+    CustomerUnknown,
     DefaultTaken,
-    PausedCustomerUnknown,
     PausedObjectUnknown,
     PauseUnknown,
     ScheduleNameTaken,
@@ -193,7 +193,7 @@ ALL = "/v1/dunning-schedules"
 ONE = "/v1/dunning-schedules/{schedule_id}"
 PAUSES = "/v1/dunning-pauses"
 READ, WRITE = "invoices:read", "invoices:write"
-WRONG = (ScheduleNameTaken, DefaultTaken, StepTemplateUnknown)
+WRONG = (ScheduleNameTaken, DefaultTaken, StepTemplateUnknown, CustomerUnknown)
 CHANGING = (ScheduleUnknown, *WRONG)
 
 ROUTES = (
@@ -221,7 +221,7 @@ ROUTES = (
         body=PauseCreate,
         returns=DunningPause,
         status=201,
-        refuses=(PausedObjectUnknown, PausedCustomerUnknown),
+        refuses=(PausedObjectUnknown, CustomerUnknown),
     ),
     Route("DELETE", f"{PAUSES}/{{pause_id}}", delete_pause, scope=WRITE, refuses=(PauseUnknown,)),
 )

@@ -27,5 +27,5 @@ class PausedObjectUnknown(NotFound, code="invoice_not_found"):
     """There is no invoice {invoice_id}."""
 
 
-class PausedCustomerUnknown(NotFound, code="customer_not_found"):
+class CustomerUnknown(NotFound, code="customer_not_found"):
     """There is no customer {customer_id}."""

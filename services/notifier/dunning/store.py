@@ -131,9 +131,13 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 async def candidates(conn: Conn, *, now: datetime, limit: int) -> list[Candidate]:
     """Customers with open invoices that are to be looked at, of tenants that have a schedule."""
     rows = await conn.fetch(
-        """select distinct i.tenant_id, i.customer_id from invoices i
-           where i.look_at <= $1 and i.status in ('pending', 'partial', 'overdue')
-             and exists (select from dunning_schedules s where s.tenant_id = i.tenant_id and s.is_active)
+        """select distinct due.tenant_id, due.customer_id
+           from (select distinct tenant_id from dunning_schedules where is_active) scheduled
+           cross join lateral (
+               select i.tenant_id, i.customer_id from invoices i
+               where i.tenant_id = scheduled.tenant_id and i.look_at <= $1
+                 and i.status in ('pending', 'partial', 'overdue')
+               limit $2) due
            limit $2""",
         now,
         limit,

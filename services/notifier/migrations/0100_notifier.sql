@@ -81,7 +81,7 @@ create table invoices (
     primary key (tenant_id, invoice_id)
 );
 create index invoices_customer on invoices (tenant_id, customer_id);
-create index invoices_dunning on invoices (look_at) where status in ('pending', 'partial', 'overdue');
+create index invoices_dunning on invoices (tenant_id, look_at) where status in ('pending', 'partial', 'overdue');
 
 create table plan_instalments (
     tenant_id uuid not null,

@@ -276,3 +276,22 @@ async def test_a_deleted_customer_leaves_nothing_behind(own: System) -> None:
         return not any(left)
 
     assert await wait_for(forgotten)
+
+
+async def test_the_clock_finds_by_itself_who_is_to_be_looked_at_and_when_again(own: System) -> None:
+    client, unscheduled = await own.client(), await own.client()
+    customer, other = await a_customer(client), await a_customer(unscheduled)
+    await overdue(client, customer["id"], 9)
+    await overdue(unscheduled, other["id"], 9)
+    await known(own, 1, client)
+    await known(own, 1, unscheduled)
+    await a_schedule(client, {"days": 1})
+
+    for _ in range(2):
+        await jobs.remind(own.process.runtimes["notifier"])
+
+    assert len((await client.get("/v1/communications?kind=dunning")).data) == 1
+    assert (await unscheduled.get("/v1/communications")).data == []
+    async with own.owner() as conn:
+        look_at = await conn.fetchval("select look_at from notifier.invoices where tenant_id = $1", client.tenant_id)
+    assert look_at > clock.now()
