@@ -1,12 +1,13 @@
 """Money that payments tell about: received and paid back."""
 
+from collections.abc import Sequence
 from datetime import date
 from uuid import UUID
 
 import msgspec
 
 from services.invoices.ledger import actions as ledger
-from services.invoices.ledger.model import Movement, payment_entry, refund_entry
+from services.invoices.ledger.model import Entry, Movement, payment_entry, refund_entry
 from shared.clock import now
 from shared.db import Conn
 from shared.events import Event
@@ -38,11 +39,18 @@ class RefundedPayment(Payment, frozen=True, kw_only=True):
     refund: Refund
 
 
-async def post_payment(conn: Conn, event: Event) -> None:
-    """Payment received: the bank has it, no invoice does yet."""
+async def post_payments(conn: Conn, events: Sequence[Event]) -> None:
+    """Payments received: the bank has them, no invoice does yet. One statement a tenant: a bank file has thousands."""
+    entries: dict[UUID, list[Entry]] = {}
+    for event in sorted(events, key=lambda event: event.tenant_id):
+        entries.setdefault(event.tenant_id, []).append(_received(event))
+    for tenant_id, some in entries.items():
+        await ledger.post(conn, tenant_id, *some, now=now())
+
+
+def _received(event: Event) -> Entry:
     payment = event.decode(Payment)
-    received = _movement(event, payment, f"payment:{payment.id}", payment.payment_date, payment.amount)
-    await ledger.post(conn, event.tenant_id, payment_entry(received), now=now())
+    return payment_entry(_movement(event, payment, f"payment:{payment.id}", payment.payment_date, payment.amount))
 
 
 async def post_refund(conn: Conn, event: Event) -> None:
@@ -66,6 +74,6 @@ def _movement(event: Event, payment: Payment, source: str, day: date, amount_cen
 
 
 SUBSCRIPTIONS = (
-    Subscription("payment.created", post_payment),
+    Subscription("payment.created", post_payments, batch=True),
     Subscription("payment.refunded", post_refund),
 )
