@@ -38,6 +38,7 @@ from services.invoices.settlement import jobs as settlement_jobs
 from services.invoices.settlement.events import EVENTS
 from services.invoices.tax_rates import api as tax_rates
 from services.invoices.views import api as views
+from services.invoices.views.reading import reading
 from shared.app import Service
 from shared.blobs import blobs
 
@@ -77,7 +78,7 @@ SERVICE = Service(
     ),
     jobs=(*settlement_jobs.JOBS, *plan_jobs.JOBS, *rendering_jobs.JOBS),
     workers=rendering_jobs.WORKERS,
-    resources=(blobs, providers, creating),
+    resources=(blobs, providers, creating, reading),
     events=(
         *EVENTS,
         CREDIT_NOTE_CREATED,

@@ -7,10 +7,10 @@ from uuid import UUID
 import msgspec
 
 from services.invoices.issuing import store
-from services.invoices.issuing.combining import Combiner
 from services.invoices.issuing.model import Facts
 from services.invoices.issuing.store import Kept, Made, Making, Names
 from shared.app import Runtime
+from shared.combining import Combiner
 from shared.http.idempotency import Attempt
 
 REPEATED = "repeated"

@@ -1,5 +1,6 @@
 """The entries that business events post (docs/accounting.md, double entry). Debit left, credit right, cents."""
 
+import functools
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -59,6 +60,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         assert debit_cents == credit_cents, f"{self.source} does not balance: {debit_cents} against {credit_cents}"
 
 
+@functools.lru_cache(maxsize=10_000)
 def system_account(tenant_id: UUID, code: str) -> UUID:
     """The id of an account that every tenant has; the same as `account_id` of the migration works out."""
     return UUID(hashlib.md5(f"{tenant_id}:{code}".encode(), usedforsecurity=False).hexdigest())

@@ -12,6 +12,7 @@ from services.invoices.settlement.errors import InvoiceUnknown
 from services.invoices.settlement.events import Invoice, invoice_of
 from services.invoices.settlement.model import Status
 from services.invoices.views import store
+from services.invoices.views.reading import Reading
 from shared import clock
 from shared.errors import FieldError, InvalidQuery
 from shared.http.calls import Call
@@ -65,8 +66,7 @@ ARCHIVED = {"false": False, "true": True, "any": None}
 async def get_invoice(call: Call[None, None]) -> web.StreamResponse:
     """An invoice with its line items, taxes, tags and payments."""
     invoice_id = call.id("invoice_id")
-    async with call.connection() as conn:
-        found = await store.find(conn, call.caller.tenant_id, invoice_id)
+    found = await call.runtime.use(Reading).find(call.caller.tenant_id, invoice_id)
     if found is None:
         raise InvoiceUnknown(invoice_id=invoice_id)
     invoice, timezone = found

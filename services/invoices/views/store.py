@@ -1,6 +1,8 @@
 """Reading invoices: one with all that belongs to it, and lists."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -12,8 +14,11 @@ from shared.db import Conn
 from shared.http import pages
 from shared.http.pages import Page, PageQuery, Sort, Where
 
-ONE = """
-    select invoice, email, lines, applications, timezone from whole_invoices where tenant_id = $1 and id = $2
+SEVERAL = """
+    select w.invoice, w.email, w.lines, w.applications, w.timezone
+    from unnest($1::uuid[], $2::uuid[]) with ordinality u (tenant_id, id, o)
+    left join lateral (select * from whole_invoices i where i.tenant_id = u.tenant_id and i.id = u.id) w on true
+    order by u.o
 """
 LIST = """
     select i.id, i.created_at, i.issue_date, i.due_date, i.amount_cents as amount, i.amount_due_cents as amount_due,
@@ -30,13 +35,21 @@ SORTS = {
     "invoice_number": Sort("coalesce(i.invoice_number, '')", str),
 }
 
+
+class Found(NamedTuple):
+    """An invoice with its lines and payments, and the time zone that the tenant set for invoicing."""
+
+    invoice: Receivable
+    timezone: str | None
+
+
 _decoder = msgspec.json.Decoder(Receivable)
 
 
-async def find(conn: Conn, tenant_id: UUID, invoice_id: UUID) -> tuple[Receivable, str | None] | None:
-    """An invoice with its lines and payments, and the time zone that the tenant set for invoicing."""
-    row = await conn.fetchrow(ONE, tenant_id, invoice_id)
-    return None if row is None else (receivable(row), row["timezone"])
+async def find_several(conn: Conn, wanted: Sequence[tuple[UUID, UUID]]) -> list[Found | None]:
+    """Invoices by tenant and id, in the order asked for; None where there is none."""
+    rows = await conn.fetch(SEVERAL, [tenant_id for tenant_id, _ in wanted], [invoice_id for _, invoice_id in wanted])
+    return [None if row["invoice"] is None else Found(receivable(row), row["timezone"]) for row in rows]
 
 
 async def page(conn: Conn, where: Where, query: PageQuery, *, total: int | None) -> Page[Receivable]:

@@ -9,7 +9,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from shared.db import Conn, Database
+import asyncpg
+
+from shared.db import LOST, Conn, Database
+from shared.errors import Unavailable
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -58,11 +61,20 @@ class Combiner(Generic[A, B]):
                 waiting.set_result(result)
 
     async def _fail(self, batch: list[tuple[A, "asyncio.Future[B]"]], error: Exception) -> None:
-        """A bad item must not fail its neighbours: each is tried once more, alone."""
-        if len(batch) > 1:
+        """A bad item must not fail its neighbours: each is tried once more, alone.
+
+        Not so when the server went away: whether it committed is unknown, so nobody's item may be sent again.
+        """
+        if len(batch) > 1 and not _away(error):
             for one in batch:
                 await self._send([one])
             return
-        ((_, waiting),) = batch
-        if not waiting.done():
-            waiting.set_exception(error)
+        for _, waiting in batch:
+            if not waiting.done():
+                waiting.set_exception(error)
+
+
+def _away(error: Exception) -> bool:
+    if isinstance(error, asyncpg.DataError):  # a wrong argument, though an InterfaceError by descent
+        return False
+    return isinstance(error, (*LOST, Unavailable))
