@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import date
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -123,7 +124,13 @@ async def connect(
     async for attempt in stamina.retry_context(on=LOST, attempts=60, timeout=120, wait_max=3):
         with attempt:
             pool = await asyncpg.create_pool(
-                dsn, min_size=1, max_size=pool_size, connection_class=_Connection, server_settings=settings, timeout=10
+                dsn,
+                min_size=1,
+                max_size=pool_size,
+                connection_class=_Connection,
+                server_settings=settings,
+                timeout=10,
+                init=_keep_dates,
             )
     return Database(pool, service)
 
@@ -134,3 +141,18 @@ async def connect_once(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
         return await asyncpg.connect(dsn, timeout=10, server_settings={"application_name": "arpilot-command"})
     except (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError, *LOST) as error:
         raise WrongSetting(f"ARPILOT_DATABASE_URL names a database that does not let us in: {error}.") from error
+
+
+DAY_ZERO = date(2000, 1, 1).toordinal()
+"""PostgreSQL counts days from here."""
+
+
+async def _keep_dates(conn: Conn) -> None:
+    """Send the first and the last day of the calendar as what they are; asyncpg alone makes them infinite."""
+    await conn.set_type_codec(
+        "date",
+        schema="pg_catalog",
+        format="tuple",
+        encoder=lambda day: (day.toordinal() - DAY_ZERO,),
+        decoder=lambda days: date.fromordinal(days[0] + DAY_ZERO),
+    )
