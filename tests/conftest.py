@@ -14,7 +14,6 @@ from tests import harness
 from tests.contract import recording
 from tests.harness import Client, System
 
-
 # a slow machine is no defect: nothing here asserts on time
 hypothesis.settings.register_profile(
     "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
