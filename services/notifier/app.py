@@ -42,5 +42,5 @@ SERVICE = Service(
     workers=sending.WORKERS,
     resources=(system_templates, offices),
     events=events.EVENTS,
-    calls=("invoices",),
+    calls=("customers", "invoices"),
 )

@@ -15,6 +15,7 @@ from services.notifier.communications.errors import (
     LinkUnknown,
 )
 from services.notifier.communications.events import Communication, Kind, Status
+from services.notifier.recipients import asking
 from services.notifier.templates.errors import TemplateUnknown
 from shared import links
 from shared.errors import FieldError, InvalidFields
@@ -72,6 +73,7 @@ async def create_communication(call: Call[CommunicationCreate, None]) -> web.Str
     start = body.start or end.replace(day=1)
     if start > end:
         raise InvalidFields([FieldError(field="end", message="must not be before `start`")])
+    await asking.learn_of_customers(call.runtime, call.caller.tenant_id, [body.customer_id])
     async with call.transaction() as conn:
         communication = await actions.ask_for_statement(
             conn,

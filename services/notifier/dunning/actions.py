@@ -83,8 +83,9 @@ async def _save(conn: Conn, tenant_id: UUID, schedule: DunningSchedule, *, now: 
     for number, step in enumerate(schedule.steps):
         if await templates.find(conn, tenant_id, step.template_id) is None:
             raise StepTemplateUnknown(template_id=step.template_id, field=f"steps[{number}].template_id")
+    known = await recipients.known_customers(conn, tenant_id, schedule.customer_ids)
     for number, customer_id in enumerate(schedule.customer_ids):
-        if not await store.knows_customer(conn, tenant_id, customer_id):
+        if customer_id not in known:
             raise CustomerUnknown(customer_id=customer_id, field=f"customer_ids[{number}]")
     try:
         await store.save(conn, tenant_id, schedule)
@@ -97,9 +98,10 @@ async def _save(conn: Conn, tenant_id: UUID, schedule: DunningSchedule, *, now: 
 
 async def pause(conn: Conn, tenant_id: UUID, pause: DunningPause) -> DunningPause:
     """Leave a customer or an invoice alone."""
-    if pause.invoice_id is not None and not await store.knows_invoice(conn, tenant_id, pause.invoice_id):
+    if pause.invoice_id is not None and not await recipients.knows_invoice(conn, tenant_id, pause.invoice_id):
         raise PausedObjectUnknown(invoice_id=pause.invoice_id, field="invoice_id")
-    if pause.customer_id is not None and not await store.knows_customer(conn, tenant_id, pause.customer_id):
+    customers = [pause.customer_id] if pause.customer_id else []
+    if set(customers) - await recipients.known_customers(conn, tenant_id, customers):
         raise CustomerUnknown(customer_id=pause.customer_id, field="customer_id")
     await store.save_pause(conn, tenant_id, pause)
     return pause

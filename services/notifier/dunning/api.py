@@ -21,6 +21,7 @@ from services.notifier.dunning.errors import (
 )
 from services.notifier.dunning.shapes import DunningPause, DunningSchedule, ShownFee, ShownStep
 from services.notifier.patching import given
+from services.notifier.recipients import asking
 from shared.errors import FieldError, InvalidFields
 from shared.http.bodies import Body
 from shared.http.calls import Call
@@ -101,6 +102,7 @@ async def list_schedules(call: Call[None, PageQuery]) -> web.StreamResponse:
 async def create_schedule(call: Call[ScheduleCreate, None]) -> web.StreamResponse:
     """Create a dunning schedule. Invoices that are due already start with the latest step that has passed."""
     schedule = DunningSchedule(id=uuid7(), **_fields(call.body), version=1, created_at=call.now, updated_at=call.now)
+    await asking.learn_of_customers(call.runtime, call.caller.tenant_id, schedule.customer_ids)
     async with call.transaction() as conn:
         schedule = await actions.create(conn, call.caller.tenant_id, schedule, now=call.now)
         return call.created(schedule, version=schedule.version)
@@ -115,12 +117,14 @@ async def get_schedule(call: Call[None, None]) -> web.StreamResponse:
 
 async def change_schedule(call: Call[SchedulePatch, None]) -> web.StreamResponse:
     """Change a dunning schedule. Steps that were taken stay taken."""
+    fields = _fields(call.body)
+    await asking.learn_of_customers(call.runtime, call.caller.tenant_id, fields.get("customer_ids", ()))
     async with call.transaction() as conn:
         schedule = await actions.change(
             conn,
             call.caller.tenant_id,
             call.id("schedule_id"),
-            _fields(call.body),
+            fields,
             check_version=call.check_if_match,
             now=call.now,
         )
@@ -178,8 +182,16 @@ async def create_pause(call: Call[PauseCreate, None]) -> web.StreamResponse:
     if (body.customer_id is None) == (body.invoice_id is None):
         raise InvalidFields([FieldError(field="customer_id", message="give either this or `invoice_id`")])
     pause = DunningPause(id=uuid7(), **given(body), created_at=call.now)
+    await _learn_of(call)
     async with call.transaction() as conn:
         return call.created(await actions.pause(conn, call.caller.tenant_id, pause))
+
+
+async def _learn_of(call: Call[PauseCreate, None]) -> None:
+    if call.body.customer_id is not None:
+        await asking.learn_of_customers(call.runtime, call.caller.tenant_id, [call.body.customer_id])
+    if call.body.invoice_id is not None:
+        await asking.learn_of_invoice(call.runtime, call.caller.tenant_id, call.body.invoice_id)
 
 
 async def delete_pause(call: Call[None, None]) -> web.StreamResponse:

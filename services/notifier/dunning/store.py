@@ -103,24 +103,6 @@ async def delete_pause(conn: Conn, tenant_id: UUID, pause_id: UUID) -> bool:
     return bool(gone)
 
 
-async def knows_invoice(conn: Conn, tenant_id: UUID, invoice_id: UUID) -> bool:
-    """Whether the copy has the invoice."""
-    known = await conn.fetchval(
-        "select true from invoices where tenant_id = $1 and invoice_id = $2", tenant_id, invoice_id
-    )
-    return bool(known)
-
-
-async def knows_customer(conn: Conn, tenant_id: UUID, customer_id: UUID) -> bool:
-    """Whether the copy has the customer."""
-    known = await conn.fetchval(
-        "select true from customers where tenant_id = $1 and customer_id = $2 and deleted_at is null",
-        tenant_id,
-        customer_id,
-    )
-    return bool(known)
-
-
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A customer that the clock looks at."""
 

@@ -1,6 +1,6 @@
 """Rows of the copies. An older event never overwrites a newer one."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -215,3 +215,22 @@ async def customer_of(conn: Conn, tenant_id: UUID, invoice_id: UUID) -> UUID | N
         "select customer_id from invoices where tenant_id = $1 and invoice_id = $2", tenant_id, invoice_id
     )
     return customer_id
+
+
+async def known_customers(conn: Conn, tenant_id: UUID, customer_ids: Collection[UUID]) -> set[UUID]:
+    """Those of these customers that the copy has."""
+    rows = await conn.fetch(
+        """select customer_id from customers
+           where tenant_id = $1 and customer_id = any($2) and deleted_at is null""",
+        tenant_id,
+        list(customer_ids),
+    )
+    return {row["customer_id"] for row in rows}
+
+
+async def knows_invoice(conn: Conn, tenant_id: UUID, invoice_id: UUID) -> bool:
+    """Whether the copy has the invoice."""
+    known = await conn.fetchval(
+        "select true from invoices where tenant_id = $1 and invoice_id = $2", tenant_id, invoice_id
+    )
+    return bool(known)

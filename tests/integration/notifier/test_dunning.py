@@ -295,3 +295,20 @@ async def test_the_clock_finds_by_itself_who_is_to_be_looked_at_and_when_again(o
     async with own.owner() as conn:
         look_at = await conn.fetchval("select look_at from notifier.invoices where tenant_id = $1", client.tenant_id)
     assert look_at > clock.now()
+
+
+async def test_what_was_made_a_moment_ago_can_be_named_at_once(own: System) -> None:
+    client = await own.client()
+    reminder = await system_template(client, "overdue_1")
+    customer = await a_customer(client)
+    steps = [{"days": 1, "template_id": reminder}]
+
+    made = await client.post(
+        "/v1/dunning-schedules", json={"name": "A", "steps": steps, "customer_ids": [customer["id"]]}
+    )
+    invoice = await overdue(client, customer["id"], 9)
+    paused = await client.post("/v1/dunning-pauses", json={"invoice_id": invoice["id"]})
+    stranger = await client.patch(f"/v1/dunning-schedules/{made.data['id']}", json={"customer_ids": [invoice["id"]]})
+
+    assert (made.status, paused.status) == (201, 201)
+    assert (stranger.status, stranger.code, stranger.fields) == (404, "customer_not_found", {"customer_ids[0]"})

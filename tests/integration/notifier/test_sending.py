@@ -389,12 +389,7 @@ async def test_a_statement_is_mailed_with_what_is_true_when_it_goes(post: Post) 
     customer = await a_customer(client)
     invoice = await an_invoice(client, customer["id"])
 
-    async def known() -> Any:
-        answer = await client.post("/v1/communications", json={"kind": "statement", "customer_id": customer["id"]})
-        return answer if answer.status == 201 else None
-
-    made = await wait_for(known)
-    assert made is not None
+    made = await client.post("/v1/communications", json={"kind": "statement", "customer_id": customer["id"]})
     sent = await until(client, made.data["id"], "sent")
 
     text = "".join(page.extract_text() for page in PdfReader(io.BytesIO(attachment(box.mails[0]))).pages)
