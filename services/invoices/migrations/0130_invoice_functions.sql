@@ -216,3 +216,9 @@ begin
     delete from applications where tenant_id = tenant and invoice_id = any (gone);
     delete from invoices where tenant_id = tenant and id = any (gone);
 end $$;
+
+-- A row as JSON text for lists. It says that it is expensive, so that a list is sorted and cut before any row is encoded.
+create function invoice_json(invoice invoices) returns text language plpgsql stable cost 10000 as $$
+begin
+    return row_to_json(invoice)::text;
+end $$;

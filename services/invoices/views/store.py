@@ -22,7 +22,7 @@ SEVERAL = """
 """
 LIST = """
     select i.id, i.created_at, i.issue_date, i.due_date, i.amount_cents as amount, i.amount_due_cents as amount_due,
-        coalesce(i.invoice_number, '') as invoice_number, row_to_json(i)::text as invoice,
+        coalesce(i.invoice_number, '') as invoice_number, invoice_json(i) as invoice,
         (select r.email from recipients r where r.tenant_id = i.tenant_id and r.customer_id = i.customer_id) as email
     from invoices i
 """
