@@ -1,7 +1,9 @@
 """HTTP: the chart of accounts."""
 
 from typing import Annotated, Literal
+from uuid import UUID
 
+import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
@@ -48,6 +50,12 @@ class AccountQuery(PageQuery, frozen=True, kw_only=True):
     archived: Annotated[Literal["false", "true", "any"], Meta(description="`false` by default")] = "false"
 
 
+class TenantQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose account."""
+
+    tenant_id: UUID
+
+
 async def list_accounts(call: Call[None, AccountQuery]) -> web.StreamResponse:
     """List accounts. The system's own are there from the start."""
     where = Where("tenant_id", call.caller.tenant_id)
@@ -83,6 +91,12 @@ async def get_account(call: Call[None, None]) -> web.StreamResponse:
     async with call.transaction() as conn:
         account = await actions.get(conn, call.caller.tenant_id, call.id("account_id"))
     return call.reply(account, version=account.version)
+
+
+async def find_account(call: Call[None, TenantQuery]) -> web.StreamResponse:
+    """An account for a service that was told to pay into it."""
+    async with call.transaction() as conn:
+        return call.reply(await actions.get(conn, call.query.tenant_id, call.id("account_id")))
 
 
 async def change_account(call: Call[AccountPatch, None]) -> web.StreamResponse:
@@ -130,4 +144,5 @@ ROUTES = (
     Route("PATCH", ONE, change_account, scope="invoices:write", body=AccountPatch, returns=Account, refuses=CHANGING),
     Route("PUT", ONE, change_account, scope="invoices:write", body=AccountPatch, returns=Account, refuses=CHANGING),
     Route("DELETE", ONE, delete_account, scope="invoices:write", refuses=DELETING),
+    Route("GET", "/internal/accounts/{account_id}", find_account, internal=True, query=TenantQuery, returns=Account),
 )

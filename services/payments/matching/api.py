@@ -22,7 +22,7 @@ from services.payments.matching.actions import Wanted
 from services.payments.matching.books import Books
 from services.payments.matching.jobs import carry_out
 from services.payments.matching.model import Suggestion
-from services.payments.matching.owner import current, news_of
+from services.payments.matching.owner import current, has_account, news_of
 from services.payments.matching.store import KnownInvoice, Settings
 from shared.http.bodies import Body
 from shared.http.calls import Call
@@ -171,14 +171,16 @@ async def record_payment(call: Call[RecordedPayment, None]) -> web.StreamRespons
 
     What exceeds the amount due stays unapplied.
     """
-    tenant_id, invoice_id = call.caller.tenant_id, call.id("invoice_id")
+    tenant_id, invoice_id, account_id = call.caller.tenant_id, call.id("invoice_id"), call.body.deposit_account_id
     invoice = await current(call.runtime, tenant_id, invoice_id)
+    if account_id is not None and not await has_account(call.runtime, tenant_id, account_id):
+        raise errors.DepositAccountUnknown(account_id=account_id, field="deposit_account_id")
     async with call.transaction() as conn:
         await actions.remember_invoices(conn, tenant_id, [invoice] if invoice else [], now=call.now)
         tick = await store.next_tick(conn, tenant_id)
         body = _recorded(call, invoice_id, invoice)
         by = maker(call, "recorded")
-        payment = await payments.create(conn, by, body, deposit_account_id=call.body.deposit_account_id)
+        payment = await payments.create(conn, by, body, deposit_account_id=account_id)
         await actions.match(conn, tenant_id, payment, invoice_id, tick, actor=call.caller.actor, now=call.now)
         answer = await _shown(call, conn, payment.id, status=201)
     if await carry_out(call.runtime, tenant_id, [payment.id]):

@@ -7,6 +7,10 @@ class InvoiceUnknown(NotFound, code="invoice_not_found"):
     """There is no invoice {invoice_id}."""
 
 
+class DepositAccountUnknown(NotFound, code="account_not_found"):
+    """There is no account {account_id}."""
+
+
 class InvoiceNotPayable(Conflict, code="invoice_not_payable"):
     """Invoice {invoice} is {status}; no payment can be put on it."""
 

@@ -44,6 +44,17 @@ class _Answer(msgspec.Struct, frozen=True):
     data: SeenInvoice
 
 
+class SeenAccount(msgspec.Struct, frozen=True):
+    """An account of the ledger that may be paid into."""
+
+    id: UUID
+    archived_at: datetime | None = None
+
+
+class _AccountAnswer(msgspec.Struct, frozen=True):
+    data: SeenAccount
+
+
 def known_invoice(seen: SeenInvoice) -> KnownInvoice:
     """What we keep of it."""
     return KnownInvoice(
@@ -87,6 +98,13 @@ async def news_of(runtime: "Runtime", tenant_id: UUID, wanted: Mapping[UUID, int
     doubtful = [invoice_id for invoice_id, cents in wanted.items() if not _takes(known.get(invoice_id), cents)]
     asked = [await current(runtime, tenant_id, invoice_id) for invoice_id in doubtful]
     return [invoice for invoice in asked if invoice is not None]
+
+
+async def has_account(runtime: "Runtime", tenant_id: UUID, account_id: UUID) -> bool:
+    """Whether the tenant's ledger has an account that may be posted to."""
+    path = f"/internal/accounts/{account_id}"
+    answer = await runtime.internal.get("invoices", path, _AccountAnswer, tenant_id=tenant_id)
+    return answer is not None and answer.data.archived_at is None
 
 
 def _takes(invoice: KnownInvoice | None, cents: int) -> bool:

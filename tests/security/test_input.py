@@ -1,0 +1,176 @@
+"""Clients that send what no client should: slowly, too much, to strange addresses, and what others then are shown."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+
+from shared import links
+from shared.clock import now
+from shared.http import documents, server
+from tests.harness import Client, System, wait_for
+from tests.integration.invoices.scenes import a_customer, an_invoice
+from tests.security import surface
+from tests.security.estate import Owner
+from tests.security.surface import PUBLIC
+
+HTML = tuple(route for route in PUBLIC if route.content_type == documents.HTML and route.method == "GET")
+PAGES = ("/docs", *(route.path for route in HTML))
+EVIL = "<script>alert(1)</script>\r\nBcc: eve@example.com"
+
+
+async def raw(system: System, sent: bytes, *, seconds: float = 10) -> bytes:
+    """What a connection answers until it is closed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", system.process.port)
+    writer.write(sent)
+    try:
+        return await asyncio.wait_for(reader.read(), seconds)
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/../internal/letters",
+        "/v1/%2e%2e/internal/letters",
+        "/v1/customers/..%2f..%2finternal%2fletters",
+        "/v1/customers/%00",
+        "/v1/customers/%c0%ae%c0%ae",
+        "/v1//customers",
+        "//v1/customers",
+        "/v1/customers;x=1",
+        "/V1/CUSTOMERS",
+        "/files/../../../../etc/passwd",
+        "/dev/mail/..%2f..%2f/etc",
+        "/v1/customers/" + "a" * 7000,
+    ],
+)
+async def test_a_trick_with_the_path_reaches_nothing(system: System, client: Client, path: str) -> None:
+    head = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {client.key}\r\n\r\n"
+
+    answer = await raw(system, head.encode())
+
+    assert answer.split(b" ")[1] in (b"400", b"401", b"404"), answer[:300]
+
+
+async def test_a_body_that_comes_too_slowly_is_given_up(
+    system: System, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "BODY_SECONDS", 0.2)
+    head = (
+        f"POST /v1/customers HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.key}\r\nContent-Length: 900\r\n\r\n{{"
+    )
+
+    answer = await raw(system, head.encode(), seconds=30)
+
+    assert answer.startswith(b"HTTP/1.1 408"), answer[:300]
+    assert b"body_too_slow" in answer
+
+
+@pytest.mark.parametrize(
+    "headers",
+    ["".join(f"X-{n}: {'a' * 1000}\r\n" for n in range(500)), f"X-Long: {'a' * 100_000}\r\n"],
+    ids=["many", "long"],
+)
+async def test_a_flood_of_headers_is_refused_and_others_are_served(
+    system: System, client: Client, headers: str
+) -> None:
+    answer = await raw(system, f"GET /v1/customers HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode())
+
+    assert answer.split(b" ")[1] in (b"400", b"401", b"431"), answer[:300]
+    assert (await client.get("/v1/customers")).status == 200
+
+
+@pytest.mark.parametrize("name", ["X-Request-Id", "traceparent", "Idempotency-Key", "If-Match"])
+async def test_a_header_sent_never_becomes_a_header_of_its_own_in_the_answer(
+    system: System, client: Client, name: str
+) -> None:
+    sent = f"GET /v1/customers HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{name}: a\x0bSet-Cookie: b=c\r\n\r\n"
+
+    assert b"\nset-cookie" not in (await raw(system, sent.encode())).lower()
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_every_page_carries_the_headers_that_keep_it_harmless(system: System, owner: Owner, path: str) -> None:
+    """With a link that leads nowhere too: that page is one like any other."""
+    link = (await owner.client.get(f"/v1/invoices/{owner.ids['invoice_id']}/payment-link")).data["url"]
+    good = link.rpartition("/")[2]
+    for token in (good, "made-up"):
+        ids = owner.ids | {"token": token, "mail_id": owner.ids["invoice_id"], "tenant_id": str(owner.client.tenant_id)}
+        address = path.format_map(ids | {"checkout_id": owner.ids["invoice_id"]})
+        answer = await owner.client.get(address, headers={"Authorization": ""})
+        if answer.headers["Content-Type"].startswith(documents.HTML):
+            assert "default-src 'none'" in answer.headers["Content-Security-Policy"], answer
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert answer.headers["Referrer-Policy"] == "no-referrer"
+            assert b"<script" not in answer.body
+        else:
+            assert answer.headers["Content-Type"].startswith("application/problem+json"), answer
+
+
+async def test_every_altered_link_leads_nowhere(system: System, owner: Owner) -> None:
+    link = (await owner.client.get(f"/v1/invoices/{owner.ids['invoice_id']}/payment-link")).data["url"]
+    token = link.rpartition("/")[2]
+    assert (await owner.client.get(f"/pay/{token}")).status == 200
+
+    for place in range(0, len(token) - 1, 3):
+        other = token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :]
+        assert (await owner.client.get(f"/pay/{other}")).status == 404, place
+
+
+async def test_a_link_of_one_kind_opens_no_other_door(system: System, owner: Owner) -> None:
+    token = (await owner.client.get(f"/v1/invoices/{owner.ids['invoice_id']}/payment-link")).data["url"]
+    token = token.rpartition("/")[2]
+
+    for other in ("/files/{}", "/unsubscribe/{}"):
+        assert (await owner.client.get(other.format(token))).status == 404
+
+
+async def test_a_link_signed_with_another_secret_is_worth_nothing(owner: Owner) -> None:
+    tenant_id, invoice_id = owner.client.tenant_id, UUID(owner.ids["invoice_id"])
+    for purpose in ("pay", "pdf", "unsubscribe"):
+        token = links.sign("another secret", purpose, tenant_id, invoice_id)
+        assert links.read("another secret", purpose, token, now=now()) == (tenant_id, invoice_id)
+        for path in ("/pay/{}", "/files/{}", "/unsubscribe/{}"):
+            assert (await owner.client.get(path.format(token))).status == 404
+
+
+async def test_names_that_are_formulas_are_texts_in_a_spreadsheet(client: Client) -> None:
+    customer = await a_customer(client, company_name='=HYPERLINK("http://evil","pay")')
+    await an_invoice(client, customer_id=customer["id"], invoice_number="@SUM(A1)")
+
+    async def shown() -> bytes:
+        body = (await client.get("/v1/reports/aging?format=csv")).body
+        return body if b"HYPERLINK" in body else b""
+
+    for csv in (
+        await wait_for(shown),
+        (await client.get(f"/v1/reports/statement?format=csv&customer_id={customer['id']}")).body,
+    ):
+        cells = [cell.strip('"') for line in csv.decode("utf-8-sig").splitlines() for cell in line.split(",")]
+        assert not [cell for cell in cells if cell.startswith(("=", "@", "+"))], csv
+
+
+async def test_html_in_names_and_templates_is_text_in_a_mail_and_makes_no_header(client: Client) -> None:
+    contact = {"contact_name": "Ada <b>", "email": "ada@example.com"}
+    customer = await a_customer(client, company_name=EVIL.replace("\r\n", " "), contacts=[contact])
+    invoice = await an_invoice(client, customer_id=customer["id"])
+    words = {"subject": "{{ customer.name }}", "html": "<p>{{ customer.name }}</p>", "text": "{{ customer.name }}"}
+    template = await client.post("/v1/templates", json={"name": "Evil", **words})
+    await client.post(f"/v1/invoices/{invoice['id']}/send", json={"template_id": template.data["id"]})
+
+    async def sent() -> str:
+        rows = (await client.get(f"/v1/communications?invoice_id={invoice['id']}")).data
+        return str(rows[0]["id"]) if rows and rows[0]["status"] == "sent" else ""
+
+    mail = await wait_for(sent, seconds=30)
+    body = await client.get(f"/dev/mail/{client.tenant_id}/{mail}/body")
+
+    assert b"<script" not in body.body
+    assert b"&lt;script" in body.body, body
+
+
+def test_the_list_of_pages_is_taken_from_the_routes() -> None:
+    assert "/pay/{token}" in PAGES
+    assert all(surface.path_names(route) or route.path.startswith(("/dev", "/docs")) for route in HTML)
