@@ -13,8 +13,11 @@ ROWS = {
     "create-idle": "creating:create_idle",
     "get": "reading:get",
     "list": "reading:list_",
-    "list-growth": "reading:growth",
-    "cursor-depth": "reading:depth",
+    "large": "reading:large",
+    "relay": "eventing:relay",
+    "lag": "eventing:lag",
+    "consume": "eventing:consume",
+    "match": "matching:match",
 }
 
 

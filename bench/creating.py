@@ -15,12 +15,12 @@ SECONDS = 4.0
 LINES = [{"description": f"Line {n}", "quantity": n, "unit_price": 10 * n, "unit": "h"} for n in (1, 2, 3)]
 CLIENTS = (8, 16, 32)
 """pgbench takes its best of these."""
-SCRIPT = "\\set t random(1, :tenants)\nselect bench_create(:t);\n"
+SCRIPT = "\\set t random(1, :tenants)\nselect invoices.bench_create(:t::int);\n"
 OVERRIDES = {
     "invoices": {"id": "new_id", "invoice_number": "number"},
     "line_items": {"id": "gen_random_uuid()", "invoice_id": "new_id"},
-    "journal_entries": {"id": "entry_id", "source": "'issue:' || new_id", "invoice_id": "new_id"},
-    "journal_lines": {"entry_id": "entry_id"},
+    "journal_entries": {"id": "new_entry", "source": "'issue:' || new_id", "invoice_id": "new_id"},
+    "journal_lines": {"entry_id": "new_entry"},
     "idempotency_keys": {"key": "new_id::text"},
 }
 
@@ -55,14 +55,15 @@ async def _function(conn: "asyncpg.Connection[asyncpg.Record]") -> str:
     create unique index on bench_templates (t);
     create function bench_create(which int) returns text language plpgsql set search_path = invoices, identity as $$
     declare
-        template bench_templates; new_id uuid := gen_random_uuid(); entry_id uuid := gen_random_uuid(); number text;
+        template bench_templates; new_id uuid := gen_random_uuid(); new_entry uuid := gen_random_uuid(); number text;
         document text;
     begin
         select * into template from bench_templates b where b.t = which;
         {copies["journal_entries"]} where c.tenant_id = template.tenant_id and c.id = template.entry;
         {copies["journal_lines"]} where c.tenant_id = template.tenant_id and c.entry_id = template.entry;
         update counters set last = last + 1 where tenant_id = template.tenant_id and kind = 'invoice'
-            returning prefix || '-' || year || '-' || lpad(last::text, greatest(4, length(last::text)), '0') into number;
+            returning prefix || '-' || year || '-' || lpad(last::text, greatest(4, length(last::text)), '0')
+            into number;
         {copies["invoices"]} where c.tenant_id = template.tenant_id and c.id = template.id;
         {copies["line_items"]} where c.tenant_id = template.tenant_id and c.invoice_id = template.id;
         select convert_from(k.body, 'UTF8') into document from idempotency_keys k

@@ -4,10 +4,13 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlsplit
 
 Request = Callable[[int], bytes]
 """The bytes of the n-th request."""
+PATIENCE_SECONDS = 30.0
+"""An answer that takes longer fails the run."""
 
 
 @dataclass
@@ -40,13 +43,13 @@ def request(method: str, path: str, *, key: str = "", body: bytes = b"", headers
 async def drive(base_url: str, make: Request, *, connections: int, seconds: float) -> Load:
     """Send requests for a while and count the answers with a status of 2xx."""
     parts = urlsplit(base_url)
+    host, port = cast("str", parts.hostname), cast("int", parts.port)
     state = _State(make, time.perf_counter() + seconds)
     loop = asyncio.get_running_loop()
     started = time.perf_counter()
-    lines = [
-        (await loop.create_connection(lambda: _Line(state), parts.hostname, parts.port))[1] for _ in range(connections)
-    ]
-    await asyncio.gather(*(line.done for line in lines))
+    lines = [(await loop.create_connection(lambda: _Line(state), host, port))[1] for _ in range(connections)]
+    async with asyncio.timeout(seconds + PATIENCE_SECONDS):
+        await asyncio.gather(*(line.done for line in lines))
     return Load(state.good, time.perf_counter() - started, state.latencies, state.bad)
 
 
@@ -67,11 +70,11 @@ class _Line(asyncio.Protocol):
         self._state = state
         self._buffer = b""
         self._sent_at = 0.0
+        self._finished = False
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
         self._next()
 
     def data_received(self, data: bytes) -> None:
@@ -79,10 +82,7 @@ class _Line(asyncio.Protocol):
         head = self._buffer.find(b"\r\n\r\n")
         if head < 0:
             return
-        lower = self._buffer[:head].lower()
-        at = lower.find(b"content-length: ")
-        size = int(lower[at + 16 : lower.find(b"\r\n", at) if lower.find(b"\r\n", at) > 0 else None])
-        if len(self._buffer) < head + 4 + size:
+        if len(self._buffer) < head + 4 + _size(self._buffer[:head]):
             return
         self._state.latencies.append(time.perf_counter() - self._sent_at)
         if self._buffer[9:10] == b"2":
@@ -93,14 +93,23 @@ class _Line(asyncio.Protocol):
         self._next()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self.done.done():
+        if self._finished:
             self.done.set_result(None)
+        else:
+            self.done.set_exception(exc or ConnectionError("The server closed a connection while it was in use."))
 
     def _next(self) -> None:
         now = time.perf_counter()
         if now >= self._state.deadline:
+            self._finished = True
             self._transport.close()
             return
         self._sent_at = now
         self._transport.write(self._state.make(self._state.sent))
         self._state.sent += 1
+
+
+def _size(head: bytes) -> int:
+    """How long the body is: every server measured here says so."""
+    _, _, rest = head.lower().partition(b"content-length: ")
+    return int(rest.partition(b"\r\n")[0])

@@ -30,7 +30,8 @@ class Row:
         """The line as it is printed."""
         sign = "≥" if self.at_least else "≤"
         verdict = "ok" if self.met else "NOT MET"
-        return f"{self.name:<14} {self.measured:>9.2f} {self.unit:<4} goal {sign} {self.goal:<6g} {verdict:<8} {self.detail}"
+        measured = f"{self.measured:>9.2f} {self.unit:<4}"
+        return f"{self.name:<14} {measured} goal {sign} {self.goal:<6g} {verdict:<8} {self.detail}"
 
 
 def median(values: list[float]) -> float:

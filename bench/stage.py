@@ -80,7 +80,7 @@ async def stage(
         process = await _start(services, url, bus_url, directory, port, more)
         stack.push_async_callback(_stop, process)
         running = Stage(url, f"http://127.0.0.1:{port}", process.pid, made)
-        await _ready(running.base_url)
+        await ready(running.base_url)
         await _customers(running)
         yield running
 
@@ -100,7 +100,7 @@ async def _start(
         "ARPILOT_RATE_LIMIT_ENTERPRISE": "1000000",
         **more,
     }
-    log = Path(directory, "log").open("wb")  # noqa: SIM115  the process writes to it for as long as it lives
+    log = Path(directory, "log").open("wb")  # noqa: SIM115, ASYNC230  the process writes to it for as long as it lives
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "services", "run", services, cwd=ROOT, env=environ, stdout=log, stderr=log
     )
@@ -111,7 +111,8 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
-async def _ready(base_url: str) -> None:
+async def ready(base_url: str) -> None:
+    """Wait until a server answers that it is ready."""
     async with aiohttp.ClientSession() as session, asyncio.timeout(60):
         while True:
             try:
@@ -155,7 +156,9 @@ def pgbench(url: str, script: str, *, clients: int, seconds: float, tenants: int
         file.flush()
         command = [str(programs() / "pgbench"), "-n", "-M", "prepared", "-c", str(clients), "-j", "1"]
         command += ["-T", str(max(1, round(seconds))), "-D", f"tenants={tenants}", "-f", file.name, url]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"pgbench failed: {done.stderr[:500]}")
     rate = re.search(r"tps = ([\d.]+)", done.stdout)
     latency = re.search(r"latency average = ([\d.]+) ms", done.stdout)
     assert rate, done.stdout
