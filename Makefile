@@ -3,6 +3,12 @@ PYTHON := .venv/bin/python
 COMPOSE := docker compose --project-directory deploy -f deploy/compose.yaml
 LOCK := .venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header -q
 
+# One worker where a broker is given, since the services' queues have fixed names; else each worker starts its own.
+WORKERS := $(if $(ARPILOT_TEST_AMQP_URL),1,2)
+
+# Start from compiled files the second time, also where the environment asks Python not to keep them.
+export PYTHONDONTWRITEBYTECODE =
+
 .DEFAULT_GOAL := help
 .PHONY: help run demo test test-faults check bench lock clean up down logs tenant key setup setup-test
 
@@ -22,7 +28,7 @@ demo: setup ## feed a year of a small firm's book into the running system
 	@$(PYTHON) -m services demo
 
 test: setup-test ## all tests (TESTS=tests/unit for some of them)
-	@$(PYTHON) -m pytest -n 2 --dist loadfile $(or $(TESTS),tests) $(ARGS)
+	@$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile $(or $(TESTS),tests) $(ARGS)
 
 test-faults: setup-test ## the long form of the faults suite (SECONDS_EACH=60)
 	@ARPILOT_FAULTS_LONG=1 $(PYTHON) -m pytest tests/faults $(ARGS)
