@@ -1,12 +1,14 @@
 """What people read: `/openapi.json`, `/asyncapi.json` and the reference pages under `/docs`, which need no internet."""
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from shared.http import openapi
 from shared.http.calls import JSON, encode
@@ -56,7 +58,14 @@ def page(template: str, **values: object) -> bytes:
 @functools.cache
 def _templates() -> Environment:
     loader = FileSystemLoader(Path(__file__).parent / "pages_html")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters["prose"] = _prose
+    return made
+
+
+def _prose(text: str) -> Markup:
+    """A docstring's text as HTML: what stands between backticks is code."""
+    return Markup(re.sub(r"`+([^`]+)`+", r"<code>\1</code>", str(escape(text))))  # noqa: S704  escaped just before
 
 
 def _fixed(make: Callable[[], bytes], content_type: str) -> Any:
