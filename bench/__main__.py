@@ -18,6 +18,9 @@ ROWS = {
     "lag": "eventing:lag",
     "consume": "eventing:consume",
     "match": "matching:match",
+    "dispatch": "dispatching:dispatch",
+    "dispatch-dead": "dispatching:dispatch_dead",
+    "chain": "dispatching:chain",
 }
 
 
