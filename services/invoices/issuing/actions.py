@@ -224,12 +224,7 @@ async def ask_to_tell(
 
 def _not_before(now: datetime, wanted: datetime | None) -> datetime:
     """When a message goes out, in UTC: a time in the past means now."""
-    if wanted is None or wanted <= now:
-        return now
-    try:
-        return wanted.astimezone(UTC)
-    except OverflowError:  # the last hours of the year 9999, west of Greenwich
-        raise errors.TooFarAhead(field="scheduled_date") from None
+    return now if wanted is None or wanted <= now else wanted.astimezone(UTC)
 
 
 async def delete_for_good(conn: Conn, invoice: Receivable) -> None:

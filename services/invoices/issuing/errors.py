@@ -127,17 +127,9 @@ class TemplateUnknown(NotFound, code="template_not_found"):
     """There is no template {template_id} to send invoices by."""
 
 
-class TooFarAhead(Invalid, code="scheduled_too_far_ahead"):
-    """No message can be scheduled beyond the year 9999."""
-
-
 class NoEmail(Conflict, code="customer_has_no_email"):
     """The customer has no contact with an email address."""
 
 
 class UnknownAction(BadRequest, code="unknown_action"):
     """There is no action {action}; known are {known}."""
-
-
-class ActionInvalid(BadRequest, code="action_required"):
-    """Name an `action` in the address."""

@@ -179,6 +179,15 @@ async def test_a_void_leaves_the_mirror_image_of_all_that_was_posted(client: Cli
     assert (again.status, again.code) == (409, "invoice_cancelled")
 
 
+async def test_an_invoice_with_credit_notes_is_not_voided(client: Client) -> None:
+    invoice = await an_invoice(client)
+    await client.post(f"/v1/invoices/{invoice['id']}/credit-notes", json={"reason": "returned", "amount": 10})
+
+    answer = await client.post(f"/v1/invoices/{invoice['id']}/void")
+
+    assert (answer.status, answer.code) == (409, "invoice_has_credits")
+
+
 async def test_a_write_off_makes_the_rest_bad_debt(client: Client) -> None:
     invoice = await an_invoice(client, amount_due=30)
 

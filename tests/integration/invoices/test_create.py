@@ -225,6 +225,7 @@ async def test_products_and_tax_rates_fill_in_what_a_line_leaves_out(client: Cli
 
 NOBODY = "018f0000-0000-7000-8000-000000000000"  # the same in each test process
 HALF: dict[str, Any] = {"line_items": LINES, "discount_type": "percentage", "discount_value": 50}
+MOST = {"description": "Most", "line_amount": 9999999999.99}
 HUGE = LINES[0] | {"quantity": 9999999999, "unit_price": 9999999999}
 
 
@@ -260,6 +261,7 @@ HUGE = LINES[0] | {"quantity": 9999999999, "unit_price": 9999999999}
         ({"line_items": [LINES[0] | {"account_id": NOBODY}]}, 404, "account_not_found", "line_items[0].account_id"),
         ({"line_items": [LINES[0] | {"tax_rate_id": NOBODY}]}, 404, "tax_rate_not_found", "line_items[0].tax_rate_id"),
         ({"line_items": [HUGE]}, 422, "line_amount_too_large", "line_items[0]"),
+        ({"line_items": [MOST, MOST]}, 422, "total_too_large", None),
     ],
 )
 async def test_what_breaks_a_rule_is_refused_by_its_code_and_field(

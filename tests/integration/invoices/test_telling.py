@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from tests.harness import Client, wait_for
+from tests.harness import Client, System, wait_for
 from tests.integration.invoices.scenes import an_invoice, the_invoice
 
 
@@ -84,3 +84,22 @@ async def test_a_cancelled_invoice_is_not_sent(client: Client) -> None:
     answer = await client.post(f"/v1/invoices/{invoice['id']}/send", json={"template_id": await a_template(client)})
 
     assert (answer.status, answer.code) == (409, "invoice_cancelled")
+
+
+async def test_nobody_is_written_to_without_an_address(client: Client, system: System) -> None:
+    invoice = await an_invoice(client)
+    async with system.owner() as conn:
+        await conn.execute("update invoices.recipients set email = null where customer_id = $1", invoice["customer_id"])
+
+    answer = await client.post(f"/v1/invoices/{invoice['id']}/email")
+
+    assert (answer.status, answer.code) == (409, "customer_has_no_email")
+
+
+async def test_a_message_beyond_the_end_of_the_calendar_is_refused(client: Client) -> None:
+    invoice = await an_invoice(client)
+    body = {"template_id": await a_template(client), "scheduled_date": "9999-12-31T23:59:59-10:00"}
+
+    answer = await client.post(f"/v1/invoices/{invoice['id']}/send", json=body)
+
+    assert (answer.status, answer.code, answer.fields) == (422, "validation_failed", {"scheduled_date"})
