@@ -16,6 +16,7 @@ from typing import Any
 
 from yarl import URL
 
+from services import catalog
 from tests.e2e.nasty import Attempt, Spoiler
 from tests.e2e.real_ids import REAL_IDS
 from tests.harness import Client, System, wait_for
@@ -124,6 +125,8 @@ async def test_no_spoilt_field_gives_a_500(system: System, client: Client) -> No
 
     assert len(attempts) > 10_000
     assert not failed, failed[:10]
+    await wait_for(lambda: is_handed_on(system), seconds=60)
+    assert not await given_up(system, client)
 
 
 async def failures(client: Client, attempts: list[Attempt], *, seconds: float) -> list[tuple[Attempt, int, bytes]]:
@@ -142,6 +145,24 @@ async def failures(client: Client, attempts: list[Attempt], *, seconds: float) -
 
     await asyncio.gather(*(work() for _ in range(AT_ONCE)))
     return failed
+
+
+async def is_handed_on(system: System) -> bool:
+    """Whether every event has left the outboxes."""
+    async with system.owner() as conn:
+        return not any([await conn.fetchval(f"select count(*) from {name}.outbox") for name in catalog.NAMES])
+
+
+async def given_up(system: System, client: Client) -> list[tuple[str, str, str]]:
+    """Events that a service could not handle: what was accepted at the door must not break anybody behind it."""
+    async with system.owner() as conn:
+        return [
+            (name, row["type"], row["reason"])
+            for name in catalog.NAMES
+            for row in await conn.fetch(
+                f"select type, reason from {name}.dead_events where tenant_id = $1", client.tenant_id
+            )
+        ]
 
 
 async def send(client: Client, attempt: Attempt) -> tuple[int, bytes]:
