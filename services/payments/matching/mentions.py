@@ -50,7 +50,7 @@ class _Reader:
         self.heads: set[str] = set()
 
     def named(self) -> list[Mention]:
-        found = [mention for window in self.text.windows() if (mention := self._mention(window))]
+        found = [mention for window in self.text.windows if (mention := self._mention(window))]
         return sorted(found, key=lambda mention: -mention.strength)
 
     def _mention(self, window: Window) -> Mention | None:
@@ -85,7 +85,7 @@ class _Reader:
     def unknown(self) -> list[Unknown]:
         """Numbers after our own prefix, or written out in full, that are not those of open invoices."""
         found = []
-        for window in self.text.windows():
+        for window in self.text.windows:
             places = set(range(window.first, window.last + 1))
             if places & self.taken or not self._is_like_ours(window):
                 continue

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from enum import IntEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import msgspec
 from rapidfuzz import fuzz
@@ -63,18 +63,14 @@ class Form(IntEnum):
 
 
 class Atom(msgspec.Struct, frozen=True):
+    """A run of letters or of digits; its key is without leading zeros."""
+
     text: str
+    key: str
+    is_digits: bool
     start: int
     end: int
     noise: bool
-
-    @property
-    def is_digits(self) -> bool:
-        return self.text[0].isdigit()
-
-    @property
-    def key(self) -> str:
-        return (self.text.lstrip("0") or "0") if self.is_digits else self.text
 
 
 class Number(msgspec.Struct, frozen=True):
@@ -152,7 +148,10 @@ def atoms_of(folded: str) -> list[Atom]:
     for match in _ATOM.finditer(text):
         start, end = match.span()
         noise = any(left <= start and end <= right for left, right in noisy)
-        atoms.append(Atom(match.group(), start, end, noise))
+        written = match.group()
+        is_digits = written[0].isdigit()
+        key = (written.lstrip("0") or "0") if is_digits else written
+        atoms.append(Atom(written, key, is_digits, start, end, noise))
         if len(atoms) == MAX_ATOMS:
             break
     return atoms
@@ -165,8 +164,12 @@ class Text:
         self.folded = fold(text)[:MAX_TEXT_CHARACTERS]
         self.atoms = atoms_of(self.folded)
 
-    def windows(self) -> Iterator[Window]:
+    @cached_property
+    def windows(self) -> list[Window]:
         """Every run of atoms that may be an invoice number, longest first."""
+        return list(self._windows())
+
+    def _windows(self) -> Iterator[Window]:
         count = len(self.atoms)
         for size in range(min(MAX_WINDOW_ATOMS, count), 0, -1):
             for first in range(count - size + 1):
@@ -176,7 +179,7 @@ class Text:
 
     def keys(self) -> set[str]:
         """Every key under which an invoice that this text names could be filed."""
-        return {key for window in self.windows() for key in window.keys}
+        return {key for window in self.windows for key in window.keys}
 
     def glue(self, left: int) -> str:
         """What stands between an atom and the next."""
