@@ -1,6 +1,7 @@
 """From a document's meaning to its printed texts: dates, amounts and rates as the strings that the template sets."""
 
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -24,6 +25,7 @@ def bill_data(bill: Bill) -> dict[str, Any]:
     name = f"{heading} {bill.number}" if bill.number else f"{heading} (draft)"
     discounted = any(line.discount_cents for line in bill.lines)
     taxed = any(line.tax_rate is not None for line in bill.lines)
+    lines = [_line(line, discounted=discounted, taxed=taxed) for line in bill.lines]
     return {
         **_frame(bill.brand, bill.customer, bill.currency, _texts(bill)),
         "title": name,
@@ -31,8 +33,8 @@ def bill_data(bill: Bill) -> dict[str, Any]:
         "customer_label": "Credit to" if credit else "Bill to",
         "watermark": WATERMARKS.get(bill.status),
         "facts": _bill_facts(bill),
-        "columns": _columns(bill.currency, discounted=discounted, taxed=taxed),
-        "lines": [_line(line, discounted=discounted, taxed=taxed) for line in bill.lines],
+        "columns": _columns(bill.currency, lines, discounted=discounted, taxed=taxed),
+        "lines": lines,
         "taxes": [_tax(tax) for tax in bill.taxes if tax.base_cents is not None and len(bill.taxes) > 1],
         "sums": _sums(bill),
         "grand_total": _grand_total(bill),
@@ -105,9 +107,29 @@ def _bill_facts(bill: Bill) -> list[list[str]]:
     return [list(fact) for fact in facts]
 
 
-def _columns(currency: str, *, discounted: bool, taxed: bool) -> list[dict[str, Any]]:
+def _columns(currency: str, lines: Sequence[dict[str, Any]], *, discounted: bool, taxed: bool) -> list[dict[str, Any]]:
     titles = ["Quantity", "Unit price", *(["Discount"] if discounted else []), *(["Tax"] if taxed else []), currency]
-    return [{"title": "Description", "wide": True}, *({"title": title, "wide": False} for title in titles)]
+    cells = zip(*(line["cells"] for line in lines), strict=True)
+    widths = [_width_mm(title, column) for title, column in zip(titles, cells, strict=True)]
+    return [
+        {"title": "Description", "width": 0},
+        *({"title": title, "width": width} for title, width in zip(titles, widths, strict=True)),
+    ]
+
+
+CHARACTER_MM = 1.95
+"""A digit at 9.5 points is 1.9 mm wide; widths that are known save the setter from trying them out."""
+WIDEST_MM = 42.0
+
+
+def _width_mm(title: str, cells: Iterable[str]) -> float:
+    longest = max((_columns_of(text) for text in (title, *cells)), default=0)
+    return min(WIDEST_MM, longest * CHARACTER_MM + 4.5)
+
+
+def _columns_of(text: str) -> int:
+    """How many digits wide a text is: Chinese, Japanese and Korean characters are twice as wide."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def _line(line: Line, *, discounted: bool, taxed: bool) -> dict[str, Any]:

@@ -207,3 +207,19 @@ def _fonts(pdf: bytes) -> set[str]:
 def _glyph_names(pdf: bytes) -> str:
     """Text in which a missing glyph shows as the replacement that typst writes for it."""
     return text_of(pdf).replace("\ufffd", ".notdef")
+
+
+@pytest.mark.parametrize("unit", ["h", "kilowatt hours", "時間"])
+def test_large_quantities_and_amounts_stay_on_one_line_in_their_columns(unit: str) -> None:
+    line = Line(
+        description="x" * 80,
+        quantity=Decimal("9876543.25"),
+        unit=unit,
+        unit_price=Decimal("1012.123456"),
+        amount_cents=999_999_999_999,
+    )
+    text = text_of(typesetter().bill(a_bill(lines=(line,), total_cents=999_999_999_999))).replace("\u00a0", " ")
+
+    assert f"9,876,543.25 {unit}" in text
+    assert "1,012.123456" in text
+    assert "9,999,999,999.99" in text
