@@ -4,16 +4,20 @@ from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
+import structlog
 
 from services.webhooks.deliveries import signing
+from services.webhooks.deliveries.model import NoAnswer
 from services.webhooks.endpoints import actions, store
 from services.webhooks.endpoints.model import Endpoint
-from services.webhooks.endpoints.secrets import Keyring
+from services.webhooks.endpoints.secrets import CannotOpen, Keyring
 from services.webhooks.endpoints.store import Key
 from shared.db import Conn
 from shared.http.documents import version
 
 CACHED = 10_000
+
+log = structlog.get_logger("dispatcher")
 
 
 class Destination(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +45,7 @@ class Destinations:
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
         self._known: dict[Key, Destination] = {}
+        self._closed: dict[Key, NoAnswer] = {}
 
     def stale(self, versions: Collection[tuple[Key, int]]) -> set[Key]:
         """Endpoints that are not known in this version."""
@@ -51,11 +56,22 @@ class Destinations:
         if len(self._known) + len(keys) > CACHED:
             self._known.clear()
         for endpoint in await store.by_keys(conn, list(keys)):
-            self._known[endpoint.tenant_id, endpoint.id] = destination(endpoint, self._keyring)
+            self._open(endpoint)
 
-    def get(self, key: Key) -> Destination | None:
-        """A destination; None when the endpoint was deleted meanwhile."""
-        return self._known.get(key)
+    def _open(self, endpoint: Endpoint) -> None:
+        """A secret that does not open fails the attempts to this endpoint, and of no other."""
+        key = endpoint.tenant_id, endpoint.id
+        self._known.pop(key, None)
+        self._closed.pop(key, None)
+        try:
+            self._known[key] = destination(endpoint, self._keyring)
+        except CannotOpen as error:
+            log.error("a secret does not open", endpoint=str(endpoint.id), reason=str(error))
+            self._closed[key] = NoAnswer(f"its secret does not open: {error}", 0)
+
+    def get(self, key: Key) -> Destination | NoAnswer | None:
+        """A destination, or why it cannot be posted to; None when the endpoint was deleted meanwhile."""
+        return self._known.get(key) or self._closed.get(key)
 
 
 def destination(endpoint: Endpoint, keyring: Keyring) -> Destination:

@@ -43,6 +43,10 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     """Of those that have not been tried yet; None: there are none."""
     retry_due_at: datetime | None
 
+    @property
+    def key(self) -> Key:
+        return self.tenant_id, self.endpoint_id
+
 
 class Claim(msgspec.Struct, frozen=True):
     """A delivery that this dispatcher may make now."""

@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+from services.webhooks.endpoints.secrets import Keyring
 from shared.ids import uuid7
 from tests.harness import Client, wait_for
 from tests.integration.webhooks import receiver as behaviours
@@ -397,3 +398,36 @@ async def test_what_is_deleted_gets_nothing_more_and_leaves_no_history(
     for table in ("queue", "deliveries", "attempts", "health", "tallies"):
         assert await house.fetchval(f"select count(*) from {table}") == 0, table
     assert (await client.get(f"/v1/webhooks/{webhook['id']}/deliveries")).status == 404
+
+
+async def test_a_secret_that_does_not_open_fails_the_attempts_to_its_endpoint_and_no_other(
+    house: House, client: Client, receiver: Receiver
+) -> None:
+    broken = await a_webhook(client, receiver.url("/broken"))
+    well = await a_webhook(client, receiver.url("/well"))
+    foreign = Keyring({"lost": b"x" * 32}).seal(b"whsec_abc", b"")
+    await house.execute("update endpoints set secret = $2, version = version + 1 where id = $1", broken["id"], foreign)
+
+    await house.announce(an_event(client.tenant_id))
+
+    await delivered(client, well["id"], "delivered")
+    [delivery] = await delivered(client, broken["id"], "retrying")
+    assert "its secret does not open" in delivery["attempts"][0]["error"]
+    assert not receiver.at("/broken")
+
+
+async def test_an_answer_that_cannot_be_stored_keeps_no_other_from_being_recorded(
+    house: House, client: Client, receiver: Receiver
+) -> None:
+    """A constraint stands for whatever may be odd about an answer."""
+    odd = await a_webhook(client, receiver.url("/odd"))
+    well = await a_webhook(client, receiver.url("/well"))
+    receiver.behave("/odd", respond(200, b"poison"))
+    async with house.owner() as conn:
+        await conn.execute("alter table webhooks.attempts add check (response_excerpt <> 'poison')")
+
+    await house.announce(*(an_event(client.tenant_id) for _ in range(3)))
+
+    await delivered(client, well["id"], "delivered", 3)
+    found = await delivered(client, odd["id"], "retrying", 3)
+    assert {delivery["attempts"][0]["error"] for delivery in found} == {"its answer could not be stored"}
