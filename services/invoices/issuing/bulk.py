@@ -1,5 +1,6 @@
 """Many new invoices in one call: a JSON array or NDJSON, each made or refused on its own."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Literal
 from uuid import UUID
@@ -55,14 +56,13 @@ async def bulk_create(call: Call[None, None]) -> web.StreamResponse:
     says which, in the order of the rows.
     """
     rows: dict[int, Row] = {}
-    wanted = _decoded(_values(call), rows)
-    facts = await facts_for(call, actions.names(wanted.values()))
+    wanted = await _decoded(_values(call), rows)
+    facts = await facts_for(call, actions.names(body for _, body in wanted))
     moment = Moment(now=call.now, today=clock.today(facts.settings.timezone, at=call.now))
-    makings = _makings(call.caller.tenant_id, wanted, facts, moment, rows)
     async with call.transaction() as conn:
-        for at in range(0, len(makings), CHUNK):
-            chunk = makings[at : at + CHUNK]
-            made = await actions.create(conn, [making for _, making in chunk])
+        for at in range(0, len(wanted), CHUNK):
+            chunk = _makings(call.caller.tenant_id, wanted[at : at + CHUNK], facts, moment, rows)
+            made = await actions.create(conn, [making for _, making in chunk]) if chunk else []
             for (index, making), result in zip(chunk, made, strict=True):
                 rows[index] = _row(index, making, result.invoice_number, result.refusal)
         return call.answer({"data": [rows[index] for index in sorted(rows)], "summary": _summary(rows)})
@@ -93,23 +93,25 @@ def _refuse_too_many(count: int) -> None:
         raise TooManyInvoices(limit=MAX_INVOICES, count=count)
 
 
-def _decoded(values: Sequence[Any], rows: dict[int, Row]) -> dict[int, InvoiceCreate]:
-    wanted = {}
+async def _decoded(values: Sequence[Any], rows: dict[int, Row]) -> list[tuple[int, InvoiceCreate]]:
+    wanted = []
     for index, value in enumerate(values):
+        if index % CHUNK == 0:
+            await asyncio.sleep(0)  # let other requests be answered meanwhile
         try:
             if isinstance(value, Refusal):
                 raise value
-            wanted[index] = bodies.convert_item(value, InvoiceCreate)
+            wanted.append((index, bodies.convert_item(value, InvoiceCreate)))
         except Refusal as refusal:
             rows[index] = _refused(index, refusal)
     return wanted
 
 
 def _makings(
-    tenant_id: UUID, wanted: dict[int, InvoiceCreate], facts: Facts, moment: Moment, rows: dict[int, Row]
+    tenant_id: UUID, wanted: Sequence[tuple[int, InvoiceCreate]], facts: Facts, moment: Moment, rows: dict[int, Row]
 ) -> list[tuple[int, Making]]:
     makings = []
-    for index, body in wanted.items():
+    for index, body in wanted:
         try:
             invoice = model.new_invoice(tenant_id, body, facts, moment=moment)
         except Refusal as refusal:
