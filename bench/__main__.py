@@ -21,6 +21,10 @@ ROWS = {
     "dispatch": "dispatching:dispatch",
     "dispatch-dead": "dispatching:dispatch_dead",
     "chain": "dispatching:chain",
+    "import": "paying:import_",
+    "pdf": "setting:pdf",
+    "start": "starting:start",
+    "growth": "growing:growth",
 }
 
 

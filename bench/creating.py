@@ -12,6 +12,7 @@ from bench.rows import ROUNDS, Row, median
 from bench.stage import Stage, Tenant, pgbench, stage
 
 SECONDS = 4.0
+CONNECTIONS = 64
 LINES = [{"description": f"Line {n}", "quantity": n, "unit_price": 10 * n, "unit": "h"} for n in (1, 2, 3)]
 CLIENTS = (8, 16, 32)
 """pgbench takes its best of these."""
@@ -88,7 +89,8 @@ async def _copy(conn: "asyncpg.Connection[asyncpg.Record]", table: str, override
     return f"insert into {table} ({', '.join(columns)}) select {', '.join(values)} from {table} c"
 
 
-async def _app(running: Stage, connections: int) -> tuple[float, float]:
+async def app(running: Stage, connections: int) -> tuple[float, float]:
+    """Make invoices through the API; how many a second, and the median latency in milliseconds."""
     bodies = [(tenant.key, body(tenant)) for tenant in running.tenants]
 
     def make(number: int) -> bytes:
@@ -108,15 +110,15 @@ async def _limit(running: Stage, clients: int) -> tuple[float, float]:
 
 
 async def _compare(name: str, goal: float, running: Stage) -> Row:
-    await _app(running, 64)  # warm
-    ratios, app, limit = [], [], []
+    await app(running, CONNECTIONS)  # warm
+    ratios, rates, limit = [], [], []
     for _ in range(ROUNDS):
         best = max([(await _limit(running, clients))[0] for clients in CLIENTS])
-        rate, _ = await _app(running, 64)
+        rate, _ = await app(running, CONNECTIONS)
         ratios.append(rate / best)
-        app.append(rate)
+        rates.append(rate)
         limit.append(best)
-    detail = f"{median(app):.0f}/s against {median(limit):.0f}/s"
+    detail = f"{median(rates):.0f}/s against {median(limit):.0f}/s"
     return Row(name, goal, median(ratios), at_least=True, detail=detail)
 
 
@@ -138,7 +140,7 @@ async def create_idle() -> list[Row]:
     """Latency of a single client."""
     async with stage(tenants=100) as running:
         await prepare_limit(running)
-        await _app(running, 1)
-        pairs = [((await _app(running, 1))[1], (await _limit(running, 1))[1]) for _ in range(ROUNDS)]
+        await app(running, 1)
+        pairs = [((await app(running, 1))[1], (await _limit(running, 1))[1]) for _ in range(ROUNDS)]
         detail = f"{median([a for a, _ in pairs]):.2f} ms against {median([b for _, b in pairs]):.2f} ms"
         return [Row("create-idle", 2.5, median([a / b for a, b in pairs]), at_least=False, detail=detail)]

@@ -239,7 +239,7 @@ async def _consumed(running: House) -> float:
 
 async def _one_by_one(running: House) -> float:
     """The limit: a plain aio-pika consumer, which handles and acknowledges each event for itself."""
-    count = EVENTS // 5
+    count = max(EVENTS // 5, PUBLISHED_AT_ONCE)
     await _fill(running, count)
     async with running.mirror.connection() as conn, await aio_pika.connect(running.amqp_url) as connection:
         channel = await connection.channel()

@@ -33,27 +33,27 @@ FIRST = "/v1/invoices?limit=25"
 async def get() -> list[Row]:
     """One of 1,000 invoices with its three lines."""
     async with stage() as running:
-        template = await _fill(running, FEW)
+        template = await fill(running, FEW)
         return [await _against_bare("get", 0.4, running, f"/v1/invoices/{template}")]
 
 
 async def list_() -> list[Row]:
     """25 of 1,000 invoices with the exact total."""
     async with stage() as running:
-        await _fill(running, FEW)
+        await fill(running, FEW)
         return [await _against_bare("list", 0.2, running, LIST)]
 
 
 async def large() -> list[Row]:
     """The first page and total at 1,000,000 invoices against 1,000; the page after 500,000 against the first."""
     async with stage() as running, stage() as grown:
-        await _fill(running, FEW)
-        await _fill(grown, MANY)
-        await _settle(grown)
+        await fill(running, FEW)
+        await fill(grown, MANY)
+        await settle(grown)
         return [await _growth(running, grown), await _depth(grown)]
 
 
-async def _fill(running: Stage, count: int) -> str:
+async def fill(running: Stage, count: int) -> str:
     """So many invoices of the first tenant; the id of the one that the others are copies of."""
     tenant = running.tenants[0]
     url, headers = f"{running.base_url}/v1/invoices", {"Authorization": f"Bearer {tenant.key}"}
@@ -66,7 +66,7 @@ async def _fill(running: Stage, count: int) -> str:
     return template
 
 
-async def _settle(running: Stage) -> None:
+async def settle(running: Stage) -> None:
     """Let vacuum and a checkpoint pass that would otherwise come in the middle of a measurement."""
     conn = await running.connect()
     await conn.execute("vacuum analyze invoices.invoices")
@@ -77,16 +77,17 @@ async def _settle(running: Stage) -> None:
 async def _against_bare(name: str, goal: float, running: Stage, path: str) -> Row:
     answer = await _fetch(running, path)
     async with bare(answer) as base_url:
-        await _rate(running.base_url, path, running.tenants[0].key)  # warm
+        await rate(running.base_url, path, running.tenants[0].key)  # warm
         pairs = []
         for _ in range(ROUNDS):
-            limit = await _rate(base_url, path, "")
-            pairs.append((await _rate(running.base_url, path, running.tenants[0].key), limit))
+            limit = await rate(base_url, path, "")
+            pairs.append((await rate(running.base_url, path, running.tenants[0].key), limit))
     detail = f"{median([a for a, _ in pairs]):.0f}/s against {median([b for _, b in pairs]):.0f}/s, {len(answer)} bytes"
     return Row(name, goal, median([a / b for a, b in pairs]), at_least=True, detail=detail)
 
 
-async def _rate(base_url: str, path: str, key: str) -> float:
+async def rate(base_url: str, path: str, key: str) -> float:
+    """Answers per second."""
     message = request("GET", path, key=key)
     load = await drive(base_url, lambda _: message, connections=CONNECTIONS, seconds=SECONDS)
     assert not load.bad, f"{load.bad} refused"
