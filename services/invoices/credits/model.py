@@ -90,8 +90,10 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def creditable(invoice: Receivable, taken: Taken) -> CreditedInvoice:
-    """An invoice as the next credit note must see it."""
+    """An invoice as the next credit note must see it; what was credited of lines that are gone stands on no line."""
     by_line = {line.line_item_id: line for line in taken.lines}
+    kept = {line.id for line in invoice.lines}
+    gone_cents = sum(line.net_cents for line in taken.lines if line.line_item_id not in kept)
     rates = invoice.price_terms.rates
     return CreditedInvoice(
         total_cents=invoice.amount_cents,
@@ -100,7 +102,7 @@ def creditable(invoice: Receivable, taken: Taken) -> CreditedInvoice:
         lines=tuple(_creditable(line, rates, by_line.get(line.id)) for line in invoice.lines),
         credited_cents=taken.total_cents,
         credited_tax_cents=taken.tax_cents,
-        credited_rest_cents=taken.rest_cents,
+        credited_rest_cents=taken.rest_cents + gone_cents,
     )
 
 

@@ -322,3 +322,20 @@ async def test_forcing_a_credited_customer_out_twice_at_once_works(client: Clien
     assert {answer.status for answer in answers} <= {200, 404}, answers
     assert 200 in {answer.status for answer in answers}
     assert await balance(client, "1100") == 0
+
+
+async def test_notes_on_lines_that_were_replaced_since_still_count(client: Client) -> None:
+    rate = made(await client.post("/v1/tax-rates", json={"name": "VAT", "rate": 0.2}))
+    lines = [{"description": "Old", "line_amount": 30}, {"description": "Kept", "line_amount": 70}]
+    invoice = await an_invoice(client, line_items=lines, tax_rate_ids=[rate["id"]])
+    old, _ = invoice["line_items"]
+    first = await a_credit_note(client, invoice["id"], line_items=[{"line_item_id": old["id"], "quantity": 1}])
+    edit = {"line_items": [{"id": old["id"], "_destroy": True}, {"description": "New", "line_amount": 50}]}
+    edited = found(await client.patch(f"/v1/invoices/{invoice['id']}", json=edit))
+
+    rest = await a_credit_note(client, invoice["id"])
+
+    assert (money(first["amount"]), money(edited["amount"])) == (Decimal(36), Decimal(144))
+    assert money(rest["amount"]) == Decimal(144 - 36)
+    assert (await the_invoice(client, invoice["id"]))["status"] == "paid"
+    assert await balance(client, "2100") == 0

@@ -213,3 +213,29 @@ async def test_a_deleted_customers_disputes_and_plans_go_with_it(client: Client)
         return dispute_gone and (await client.get(f"/v1/payment-plans/{plan['id']}")).status == 404
 
     await wait_for(is_gone)
+
+
+async def test_a_dispute_of_a_voided_invoice_can_only_be_rejected(client: Client) -> None:
+    invoice = await an_invoice(client)
+    dispute = await a_dispute(client, invoice["id"])
+    found(await client.post(f"/v1/invoices/{invoice['id']}/void"))
+    path = f"/v1/disputes/{dispute['id']}/resolve"
+
+    upheld = await client.post(path, json={"resolution": "upheld"})
+
+    assert refused(upheld) == (409, "invoice_not_creditable", None)
+    assert (await resolve(client, dispute["id"], "rejected"))["status"] == "resolved"
+    assert (await the_invoice(client, invoice["id"]))["status"] == "cancelled"
+
+
+async def test_a_voided_invoice_completes_its_plan(client: Client) -> None:
+    invoice = await an_invoice(client)
+    body = {"invoice_ids": [invoice["id"]], "instalments": [{"due_date": "2999-01-01", "amount": 100}]}
+    plan = made(await client.post("/v1/payment-plans", json=body))
+
+    found(await client.post(f"/v1/invoices/{invoice['id']}/void"))
+
+    async def is_completed() -> bool:
+        return bool(found(await client.get(f"/v1/payment-plans/{plan['id']}"))["status"] == "completed")
+
+    await wait_for(is_completed)
