@@ -16,7 +16,7 @@ SERVICE_FILES = sorted(path for name in NAMES for path in (ROOT / "services" / n
 SHARED_FILES = sorted((ROOT / "shared").rglob("*.py"))
 
 RANKS = {"errors": 0, "model": 1, "events": 1, "store": 2, "actions": 3, "api": 4, "consumers": 4, "jobs": 4}
-EDGES = {"api", "jobs", "app", "asking", "bulk", "commands", "dispatcher"}
+EDGES = {"api", "jobs", "app", "asking", "bulk", "commands", "dispatcher", "presence"}
 """Rooms that open transactions; `…_api` too. `conn.transaction()` elsewhere is a savepoint inside its caller's."""
 PURE = {"errors", "model", "events"}
 INPUT_AND_OUTPUT = {"asyncio", "asyncpg", "aiohttp", "aiosmtplib", "aio_pika", "socket", "subprocess", "pycurl", "os"}

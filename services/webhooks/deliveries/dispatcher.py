@@ -35,7 +35,6 @@ POLL_SECONDS = 1.0
 SCAN_SHARE = 1.0
 """Rest this many times as long as the last look for work took, so that looking never costs most of the time."""
 RECORDED_AT_ONCE = 1000
-UNRECORDED_AT_MOST = 4000
 
 
 class Dispatcher:
@@ -114,7 +113,8 @@ class Dispatcher:
     async def _claim(self) -> bool:
         """Claim and post once; says whether there is likely more for slots that are free."""
         metrics.IN_FLIGHT.set(self._slots.total)
-        free = min(self._config.concurrency - self._slots.total, UNRECORDED_AT_MOST - self._unrecorded, CLAIMED_AT_ONCE)
+        unsettled = self._slots.total + self._unrecorded  # what would be repeated if this process died now
+        free = min(self._config.concurrency - unsettled, CLAIMED_AT_ONCE)
         if free <= 0 or not self._presence.registered:
             return False
         now = clock.now()

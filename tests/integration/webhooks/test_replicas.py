@@ -21,7 +21,7 @@ from tests.integration.webhooks.receiver import Receiver, respond
 EVENTS = 1500
 IN_FLIGHT = 40
 SPEEDY = {
-    "ARPILOT_WEBHOOKS_LEASE_SECONDS": "2",
+    "ARPILOT_WEBHOOKS_LEASE_SECONDS": "5",
     "ARPILOT_WEBHOOKS_CONCURRENCY": str(IN_FLIGHT),
     "ARPILOT_WEBHOOKS_CONCURRENCY_PER_ENDPOINT": "10",
 }
