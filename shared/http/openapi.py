@@ -14,6 +14,7 @@ from shared.errors import (
     Forbidden,
     Invalid,
     NotFound,
+    PreconditionFailed,
     Refusal,
     TooMany,
     Unauthorized,
@@ -211,10 +212,14 @@ def _headers(route: Route) -> list[dict[str, Any]]:
     if route.method == "POST" and route.scope is not None:
         text = "Repeating the request with the same key gives the first answer again, for 24 hours."
         headers.append(_header("Idempotency-Key", {"type": "string", "minLength": 1, "maxLength": 255}, text))
-    if route.method in ("PATCH", "PUT", "DELETE") and "{" in route.path:
+    if _takes_if_match(route):
         text = "Refuse the change (412) unless the object still has this ETag."
         headers.append(_header("If-Match", {"type": "string"}, text))
     return headers
+
+
+def _takes_if_match(route: Route) -> bool:
+    return route.method in ("PATCH", "PUT", "DELETE") and "{" in route.path
 
 
 def _header(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
@@ -244,6 +249,8 @@ def _refusals(route: Route, by_kind: dict[Any, Any]) -> dict[str, Any]:
         found.append(NotFound)
     if route.body is not None:
         found.append(Invalid)
+    if _takes_if_match(route):
+        found.append(PreconditionFailed)
     if route.method == "POST":
         found += [Conflict, Invalid]
     answers: dict[str, Any] = {}
