@@ -16,7 +16,7 @@ install_packages() {
     policy=/usr/sbin/policy-rc.d
     [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' > $policy; chmod +x $policy; trap 'rm -f /usr/sbin/policy-rc.d' EXIT; }
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@" > /dev/null || fail "apt-get could not install $*"
+    { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@" > /dev/null; } || fail "apt-get could not install $*"
 }
 
 find_python() {

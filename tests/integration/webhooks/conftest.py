@@ -59,3 +59,10 @@ async def client(house: House) -> Client:
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving() as made:
         yield made
+
+
+@pytest_asyncio.fixture
+async def rabbit_house(webhooks_url: str, amqp_url: str, tmp_path: Path) -> AsyncIterator[House]:
+    """The service over RabbitMQ."""
+    async with a_house(environment(webhooks_url, amqp_url, tmp_path)) as made:
+        yield made

@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+from services.webhooks.endpoints.model import EVENT_TYPES
 from services.webhooks.endpoints.secrets import Keyring
 from shared.ids import uuid7
 from tests.harness import Client, wait_for
@@ -431,3 +432,17 @@ async def test_an_answer_that_cannot_be_stored_keeps_no_other_from_being_recorde
     await delivered(client, well["id"], "delivered", 3)
     found = await delivered(client, odd["id"], "retrying", 3)
     assert {delivery["attempts"][0]["error"] for delivery in found} == {"its answer could not be stored"}
+
+
+async def test_over_rabbitmq_events_of_every_type_arrive_once_each(rabbit_house: House, receiver: Receiver) -> None:
+    client = await rabbit_house.client()
+    webhook = await a_webhook(client, receiver.url())
+    events = [an_event(client.tenant_id, name) for name in sorted(EVENT_TYPES - {"webhook.test"})]
+
+    await rabbit_house.announce(*events)
+    await receiver.wait_for(lambda: len(receiver.posts) == len(events))
+
+    assert receiver.per_event() == {str(event.id): 1 for event in events}
+    assert [post.verified(webhook["secret"])["id"] for post in receiver.posts] == [
+        post.event_id for post in receiver.posts
+    ]
