@@ -37,7 +37,14 @@ class Compose:
 
     def __call__(self, *arguments: str) -> str:
         """Run `docker compose …`; fails with what it said."""
-        files = ["--project-directory", DEPLOY, "-f", DEPLOY / "compose.yaml", "--env-file", self._env_file]
+        files: list[str | Path] = [
+            "--project-directory",
+            DEPLOY,
+            "-f",
+            DEPLOY / "compose.yaml",
+            "--env-file",
+            self._env_file,
+        ]
         command: list[str | Path] = ["docker", "compose", "-p", self._project, *files, *arguments]
         done = subprocess.run(command, env=self._environ, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr + self._logs(arguments)
