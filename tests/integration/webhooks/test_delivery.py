@@ -443,6 +443,5 @@ async def test_over_rabbitmq_events_of_every_type_arrive_once_each(rabbit_house:
     await receiver.wait_for(lambda: len(receiver.posts) == len(events))
 
     assert receiver.per_event() == {str(event.id): 1 for event in events}
-    assert [post.verified(webhook["secret"])["id"] for post in receiver.posts] == [
-        post.event_id for post in receiver.posts
-    ]
+    for post in receiver.posts:
+        assert post.verified(webhook["secret"])["id"] == post.event_id
