@@ -127,7 +127,7 @@ async def examine(
             else:
                 suggested += bool(found.suggestions)
             await asyncio.sleep(0)  # others may work in between: a batch takes tens of milliseconds
-        await _intend(conn, tenant_id, chosen, tick)
+    await _intend(conn, tenant_id, chosen, tick)
     applied = sorted({allocation.payment_id for allocation in chosen})
     spent = [payment.id for payment in locked if payment.free_cents <= 0]
     await store.stop_waiting(conn, tenant_id, [*applied, *spent])

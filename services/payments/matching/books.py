@@ -31,25 +31,28 @@ class Books:
 
     @asynccontextmanager
     async def opened(self, conn: Conn, tenant_id: UUID) -> AsyncIterator[OpenInvoices]:
-        """The tenant's index, used by one task at a time.
-
-        Whoever changes it by `pay` holds the tenant's clock and writes the same to the table; where that transaction
-        fails, the index is thrown away, as nothing would put it right again.
-        """
-        book = self._books.setdefault(tenant_id, _Book())
-        self._books.move_to_end(tenant_id)
-        async with book.lock:
-            try:
-                await _refresh(conn, tenant_id, book)
-                yield book.index
-            except BaseException:
-                self._books.pop(tenant_id, None)
-                raise
+        """The tenant's index, used by one task at a time; it is left as it was found, or thrown away."""
+        book = await self._locked(tenant_id)
+        try:
+            await _refresh(conn, tenant_id, book)
+            yield book.index
+            book.index.forget_payments()
+        except BaseException:
+            self._books.pop(tenant_id, None)
+            raise
+        finally:
+            book.lock.release()
         self._evict()
 
-    def forget(self, tenant_id: UUID) -> None:
-        """Throw an index away."""
-        self._books.pop(tenant_id, None)
+    async def _locked(self, tenant_id: UUID) -> _Book:
+        """The book, locked; one that was thrown away while we waited for it is not used any more."""
+        while True:
+            book = self._books.setdefault(tenant_id, _Book())
+            await book.lock.acquire()
+            if self._books.get(tenant_id) is book:
+                self._books.move_to_end(tenant_id)
+                return book
+            book.lock.release()
 
     def _evict(self) -> None:
         while len(self._books) > 1 and (len(self._books) > MAX_TENANTS or self._size() > MAX_INVOICES):

@@ -56,6 +56,7 @@ class OpenInvoices:
         self._customer_amounts = Postings()
         self._customers: dict[tuple[UUID, str], list[Age]] = {}
         self._labels: Counter[str] = Counter()
+        self._unpaid: dict[UUID, OpenInvoice] = {}
         for invoice in invoices:
             self.put(invoice)
 
@@ -105,7 +106,14 @@ class OpenInvoices:
     def pay(self, invoice_id: UUID, cents: int) -> None:
         """So much is spoken for, by a payment decided just before."""
         invoice = self._invoices[invoice_id]
+        self._unpaid.setdefault(invoice_id, invoice)
         self.put(msgspec.structs.replace(invoice, due_cents=invoice.due_cents - cents))
+
+    def forget_payments(self) -> None:
+        """Undo every `pay`: what was decided counts once it is committed, and is put by whoever reads the table."""
+        for invoice in self._unpaid.values():
+            self.put(invoice)
+        self._unpaid.clear()
 
     def get(self, invoice_id: UUID) -> OpenInvoice | None:
         return self._invoices.get(invoice_id)

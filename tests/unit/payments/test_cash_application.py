@@ -278,6 +278,18 @@ def test_a_second_payment_finds_nothing_left_of_an_invoice_that_is_spoken_for() 
     assert index.get(invoice.id) is None
 
 
+def test_what_was_only_decided_can_be_forgotten_again() -> None:
+    invoice = owed("INV-2026-0012", 10000)
+    index = OpenInvoices([invoice])
+    index.pay(invoice.id, 4000)
+    index.pay(invoice.id, 6000)
+
+    index.forget_payments()
+
+    assert index.get(invoice.id) == invoice
+    assert index.by_amount("USD", 10000) == [invoice]
+
+
 def test_every_fit_and_strength_has_its_confidence_and_a_known_payer_never_lowers_it() -> None:
     assert set(FITS) == {(fit, strength) for fit in Fit for strength in Strength}
     assert all(without <= with_payer for without, with_payer in FITS.values())
