@@ -47,12 +47,10 @@ class Examined(NamedTuple):
 # --- what comes in ---------------------------------------------------------------------------------------------------
 
 
-async def remember_invoices(
-    conn: Conn, tenant_id: UUID, invoices: Sequence[KnownInvoice], *, now: datetime
-) -> list[KnownInvoice]:
-    """Keep the newest of each invoice, and look again at the payments that they may explain; returns what was news."""
+async def remember_invoices(conn: Conn, tenant_id: UUID, invoices: Sequence[KnownInvoice], *, now: datetime) -> None:
+    """Keep the newest of each invoice, and look again at the payments that they may explain."""
     if not invoices:
-        return []
+        return
     newest: dict[UUID, KnownInvoice] = {}
     for invoice in sorted(invoices, key=lambda invoice: invoice.sequence):
         newest[invoice.id] = invoice
@@ -64,7 +62,6 @@ async def remember_invoices(
         payers = {names.key(invoice.customer_name) for invoice in payable}
         payers |= await store.aliases_of(conn, tenant_id, {invoice.customer_id for invoice in payable})
         await store.requeue(conn, tenant_id, payable, sorted(payers), now)
-    return fresh
 
 
 async def wait(conn: Conn, tenant_id: UUID, arrived: Sequence[Payment], *, queued_at: datetime | None) -> None:

@@ -23,10 +23,9 @@ async def remember_invoices(conn: Conn, events: Sequence[Event]) -> None:
     """Keep our copy of the invoices, the newest state of each."""
     for tenant_id, some in by_tenant(events).items():
         seen = [event.decode(SeenInvoice) for event in some]
-        news = await actions.remember_invoices(conn, tenant_id, [known_invoice(i) for i in seen], now=clock.now())
-        cancelled = {invoice.id for invoice in news if invoice.status == "cancelled"}
+        await actions.remember_invoices(conn, tenant_id, [known_invoice(i) for i in seen], now=clock.now())
         for invoice in seen:
-            if invoice.id in cancelled and invoice.payments is not None and invoice.status == "cancelled":
+            if invoice.status == "cancelled" and invoice.payments is not None:  # nothing leads back from there
                 standing = frozenset(payment.allocation_id for payment in invoice.payments)
                 await actions.drop_unapplied(conn, tenant_id, invoice.id, standing, now=clock.now())
 

@@ -133,7 +133,7 @@ async def put_invoices(conn: Conn, tenant_id: UUID, invoices: Sequence[KnownInvo
                issue_date = excluded.issue_date, due_date = excluded.due_date, terms = excluded.terms,
                status = excluded.status, archived = excluded.archived, sequence = excluded.sequence,
                counted = excluded.counted, tick = excluded.tick
-               where known.sequence < excluded.sequence
+               where known.sequence < excluded.sequence and known.status <> 'deleted'
            returning id""",
         tenant_id,
         tick,

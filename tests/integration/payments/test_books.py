@@ -114,6 +114,20 @@ async def test_an_index_that_failed_is_not_used_by_those_who_waited_for_it(datab
         await failing
 
 
+async def test_an_event_that_comes_after_its_customer_was_deleted_brings_nothing_back(database: Database) -> None:
+    tenant_id, books, invoice = uuid7(), Books(), an_invoice("INV-1")
+    await remember(database, tenant_id, invoice)
+    async with database.transaction() as conn:
+        await actions.forget_customer(conn, tenant_id, invoice.customer_id)
+
+    await remember(database, tenant_id, an_invoice("INV-1", sequence=9, invoice_id=invoice.id))
+
+    async with database.connection() as conn:
+        known = (await store.known(conn, tenant_id, [invoice.id]))[invoice.id]
+    assert (known.status, known.customer_name, known.number) == ("deleted", "", None)
+    assert await dues(database, tenant_id, books, invoice) == [0]
+
+
 async def test_tenants_do_not_see_each_others_invoices(database: Database) -> None:
     books, invoice = Books(), an_invoice("INV-1")
     await remember(database, uuid7(), invoice)
