@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -62,8 +63,10 @@ async def a_sink() -> AsyncIterator[Sink]:
             await _answers(sink)
             yield sink
         finally:
-            process.kill()
-            await process.wait()
+            if process.returncode is None:
+                process.kill()
+            code = await process.wait()
+            assert code == -signal.SIGKILL, f"the sink ended by itself with {code}"
 
 
 async def _answers(sink: Sink) -> None:

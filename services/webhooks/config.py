@@ -12,7 +12,9 @@ class WebhooksConfig(ServiceConfig, frozen=True, kw_only=True):
 
     allow_insecure: Annotated[bool, Meta(description="allow http and private addresses; for development only")] = False
     ca_file: Annotated[str | None, Meta(description="certificates to trust instead of the system's")] = None
-    concurrency: Annotated[int, Meta(ge=1, le=10_000, description="deliveries in flight or not yet recorded, of one process")] = 1000
+    concurrency: Annotated[
+        int, Meta(ge=1, le=10_000, description="deliveries in flight or not yet recorded, of one process")
+    ] = 1000
     concurrency_per_tenant: Annotated[int, Meta(ge=1, description="of these, for one tenant")] = 500
     concurrency_per_endpoint: Annotated[int, Meta(ge=1, description="of these, for one endpoint")] = 20
     lease_seconds: Annotated[

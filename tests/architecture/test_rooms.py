@@ -21,7 +21,8 @@ EDGES = {"api", "jobs", "app", "asking", "bulk", "commands", "dispatcher", "pres
 PURE = {"errors", "model", "events"}
 INPUT_AND_OUTPUT = {"asyncio", "asyncpg", "aiohttp", "aiosmtplib", "aio_pika", "socket", "subprocess", "pycurl", "os"}
 OWN_CONSTANTS = re.compile(
-    r"_?[A-Z][A-Z0-9_]*(\[.*\])?|\w*where\.sql|suffix|locking|sets|table|column|', '\.join\(\(f'\$\{n\}' for n in .*\)\)|len\(.*\)( [+-] \d+)?"
+    r"_?[A-Z][A-Z0-9_]*(\[.*\])?|\w*where\.sql|suffix|locking|sets|table|column"
+    r"|', '\.join\(\(f'\$\{n\}' for n in .*\)\)|len\(.*\)( [+-] \d+)?"
 )
 """What may be put into a SQL text: constants, conditions of `Where`, a choice among constants, parameter numbers."""
 WRITES = re.compile(r"\b(?:insert\s+into|update|delete\s+from)\s+(?:only\s+)?([a-z_]+)\b(?!\s*\.)", re.IGNORECASE)

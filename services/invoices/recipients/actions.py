@@ -1,6 +1,5 @@
 """Keeping the copies of customers up to date."""
 
-
 from services.invoices.recipients import store
 from services.invoices.recipients.model import Customer, recipient_of
 from shared.db import Conn

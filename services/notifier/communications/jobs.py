@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 import aiosmtplib
 import msgspec
 import structlog
+from prometheus_client import Counter
 
 from services.notifier.communications import api, model, store
 from services.notifier.communications.events import (
@@ -58,6 +59,10 @@ from shared.jobs import Job
 from shared.stopping import pause
 
 log = structlog.get_logger("mail")
+
+MAILS = Counter(
+    "arpilot_mails_total", "Turns of mails that ended: sent, failed, cancelled, or pending again", ("status",)
+)
 
 MAX_ATTACHMENTS = 20
 KEEP_COUNTS = timedelta(days=30)
@@ -401,6 +406,7 @@ async def _finish(runtime: Runtime, turn: Turn, **changes: object) -> None:
 
 
 async def _announce(conn: Conn, tenant_id: UUID, communication: Communication) -> None:
+    MAILS.labels(communication.status).inc()
     kinds = {"sent": COMMUNICATION_SENT, "failed": COMMUNICATION_FAILED}
     kind = kinds.get(communication.status)
     if kind is not None:
