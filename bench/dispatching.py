@@ -99,7 +99,7 @@ async def enqueue(running: Stage, endpoints: list[UUID], count: int) -> None:
     conn = await running.connect()
     await conn.execute("set search_path = webhooks")
     await conn.execute("delete from health")
-    pause = "insert into health select tenant_id, id, 0, null, now(), null, 0, $1 from endpoints"
+    pause = "insert into health select tenant_id, id, 0, null, null, null, 0, $1 from endpoints"
     await conn.execute(pause, at.replace(year=at.year + 1))
     await conn.copy_records_to_table(
         "events", records=[(tenant, event, "invoice.created", event, 1, at, _payload(event)) for event in events]

@@ -9,6 +9,8 @@ BREAKER_FAILURES = 5
 FIRST_COOLDOWN_SECONDS = 30
 LONGEST_COOLDOWN_SECONDS = 600
 DISABLE_AFTER = timedelta(days=5)
+UNPROVEN_AT_ONCE = 5
+"""What an endpoint may have in flight that never answered well: many new ones that hang must not fill all slots."""
 
 
 class Circuit(StrEnum):
@@ -71,6 +73,8 @@ def must_disable(health: Health, now: datetime) -> bool:
 
 def room(health: Health, *, limit: int, in_flight: int, now: datetime) -> int:
     """How many more deliveries an endpoint may have in flight; each failure in a row halves it, down to one."""
+    if health.last_success_at is None:
+        limit = min(limit, UNPROVEN_AT_ONCE)
     if health.paused_until is not None and now < health.paused_until:
         return 0
     match circuit(health, now):

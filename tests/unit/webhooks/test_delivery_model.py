@@ -24,6 +24,7 @@ from services.webhooks.endpoints.health import Circuit, Health
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HANG = NoAnswer("timed out", 15_000)
+PROVEN = Health(last_success_at=NOW)
 
 
 def answer(status: int, retry_after: int = 0) -> Answer:
@@ -123,7 +124,7 @@ def test_failures_that_were_in_flight_when_the_breaker_opened_do_not_lengthen_th
 
 def test_an_open_or_paused_endpoint_has_no_room_and_a_half_open_one_room_for_one_probe() -> None:
     broken = fail(Health(), 5)
-    paused = model.after(Health(), answer(429, 60), NOW)
+    paused = model.after(PROVEN, answer(429, 60), NOW)
 
     assert breaker.room(broken, limit=16, in_flight=0, now=NOW) == 0
     assert breaker.room(broken, limit=16, in_flight=0, now=NOW + timedelta(seconds=30)) == 1
@@ -132,8 +133,14 @@ def test_an_open_or_paused_endpoint_has_no_room_and_a_half_open_one_room_for_one
     assert breaker.room(paused, limit=16, in_flight=0, now=NOW + timedelta(seconds=60)) == 8
 
 
+def test_an_endpoint_that_never_answered_well_gets_only_a_few_slots() -> None:
+    assert breaker.room(Health(), limit=20, in_flight=0, now=NOW) == 5
+    assert breaker.room(Health(), limit=3, in_flight=0, now=NOW) == 3
+    assert breaker.room(PROVEN, limit=20, in_flight=0, now=NOW) == 20
+
+
 def test_each_failure_in_a_row_halves_the_room_but_leaves_one() -> None:
-    rooms = [breaker.room(fail(Health(), n), limit=8, in_flight=0, now=NOW) for n in range(5)]
+    rooms = [breaker.room(fail(PROVEN, n), limit=8, in_flight=0, now=NOW) for n in range(5)]
 
     assert rooms == [8, 4, 2, 1, 1]
 
