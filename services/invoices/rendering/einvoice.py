@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-import facturx
-
 from services.invoices.rendering.bank import find_bic, find_iban
 from services.invoices.rendering.errors import EInvoiceIncomplete
 from services.invoices.rendering.model import Bill, Line, Party
@@ -81,6 +79,8 @@ SEPA_TRANSFER = "58"
 
 def attach(bill: Bill, pdf: bytes) -> bytes:
     """The PDF/A-3 of a bill with its EN 16931 XML inside; raises EInvoiceIncomplete."""
+    import facturx  # 14 MB of memory that most processes never need
+
     hybrid: bytes = facturx.generate_from_binary(
         pdf, xml(bill), flavor="factur-x", level="en16931", check_xsd=False, lang="en", afrelationship="alternative"
     )
@@ -91,6 +91,8 @@ def xml(bill: Bill) -> bytes:
     """The bill as CII XML, checked against the schema; raises EInvoiceIncomplete naming what the standard misses."""
     if missing := list(_missing(bill)):
         raise EInvoiceIncomplete(missing="; ".join(missing))
+    import facturx  # see attach
+
     document: bytes = facturx.generate_xml(
         _fields(bill), flavor="factur-x", level="en16931", check_xsd=True, check_schematron=None
     )

@@ -11,8 +11,6 @@ from decimal import Decimal, InvalidOperation
 from typing import BinaryIO, TextIO
 from xml.etree.ElementTree import Element
 
-from ofxtools.Parser import TreeBuilder
-
 from services.payments.imports.formats import dates
 from services.payments.imports.formats.identity import Identities
 from services.payments.imports.formats.rows import Line, Rejected, Row, Unfit, Unreadable, clean, joined, refusal
@@ -68,6 +66,8 @@ def judged(number: int, transaction: str, context: dict[str, str], identities: I
 
 def tree_of(transaction: str) -> Element:
     """Build the tree of one transaction."""
+    from ofxtools.Parser import TreeBuilder  # 9 MB of memory that only an OFX file needs
+
     builder = TreeBuilder()
     try:
         builder.feed(transaction)
