@@ -144,11 +144,11 @@ def test_a_server_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
         server.start()
 
 
-@pytest.mark.skipif("os.geteuid() != 0", reason="only root runs the server as somebody else")
-def test_root_may_keep_its_data_in_a_private_home(tmp_path: Path) -> None:
+def test_data_may_be_kept_in_a_private_home(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
 
     with embedded.postgres(home / ".arpilot") as server, psycopg.connect(server.url()) as connection:
         assert connection.execute("select 1").fetchone() == (1,)
-    assert (home / ".arpilot/postgres").is_symlink()
+    # as root the server runs as somebody else, who cannot reach a private home: the data lies elsewhere then
+    assert (home / ".arpilot/postgres").is_symlink() == (os.geteuid() == 0)
