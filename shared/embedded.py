@@ -199,16 +199,22 @@ def _lock(home: Path) -> IO[str]:
 
 
 def _reachable_binaries(binaries: Path, home: Path) -> Path:
-    """The programs where they are, or a copy (38 MB, 0.3 s, once) where nobody cannot reach the virtual environment."""
+    """The programs where they are, or a copy (40 MB, 0.3 s, once) where nobody cannot reach the virtual environment."""
     if nobody_reaches(binaries.resolve() / "postgres"):
         return binaries
     copy = home / f"programs-{int((binaries / 'postgres').stat().st_mtime)}"
+    package = binaries.parents[1]
     if not copy.exists():
         unfinished = home / "programs.part"
         shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.copytree(binaries.parent, unfinished, symlinks=True)
+        shutil.copytree(binaries.parent, unfinished / package.name / binaries.parent.name, symlinks=True)
+        libraries = package.with_name(f"{package.name}.libs")  # found by the programs at just this place beside them
+        if libraries.exists():
+            shutil.copytree(libraries, unfinished / libraries.name, symlinks=True)
+        for directory in (unfinished, unfinished / package.name):
+            directory.chmod(0o755)
         unfinished.rename(copy)
-    return copy / "bin"
+    return copy / package.name / binaries.parent.name / "bin"
 
 
 def _socket_directory(home: Path) -> Path:

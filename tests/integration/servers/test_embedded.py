@@ -1,6 +1,7 @@
 """The PostgreSQL of `make run`: its data outlives everything, itself outlives nothing."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -152,3 +153,19 @@ def test_data_may_be_kept_in_a_private_home(tmp_path: Path) -> None:
         assert connection.execute("select 1").fetchone() == (1,)
     # as root the server runs as somebody else, who cannot reach a private home: the data lies elsewhere then
     assert (home / ".arpilot/postgres").is_symlink() == (os.geteuid() == 0)
+
+
+def test_programs_in_a_private_home_are_copied_to_where_they_can_be_run(tmp_path: Path) -> None:
+    """A virtual environment under /root, which is where most containers have theirs."""
+    package = embedded.programs().parents[1]
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    for name in (f"{package.name}/pginstall18", f"{package.name}.libs"):
+        shutil.copytree(package.parent / name, private / name, symlinks=True)
+    server = embedded.EmbeddedPostgres(tmp_path / "postgres", binaries=private / package.name / "pginstall18" / "bin")
+
+    server.start()
+
+    with psycopg.connect(server.url()) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+    server.stop()
