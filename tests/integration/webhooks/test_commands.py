@@ -37,17 +37,23 @@ async def test_listening_prints_events_and_forwards_them_signed(
     said: list[str] = []
     secret = new_signing_secret()
     receiver.behave("/hook", respond(204, b""), respond(500))
-    first, second = an_event(client.tenant_id), an_event(client.tenant_id, "invoice.paid")
 
     async with listening(client, said, forward_to=receiver.url(), secret=secret):
+        first, second = an_event(client.tenant_id), an_event(client.tenant_id, "invoice.paid")
         await house.announce(first)
         await receiver.wait_for(lambda: len(receiver.posts) == 1)
         await house.announce(second)
         await receiver.wait_for(lambda: len(receiver.posts) == 2)
-        await asyncio.sleep(1.5)
+        third = an_event(client.tenant_id)
+        await house.announce(third)
 
-    assert [post.verified(secret)["id"] for post in receiver.posts] == [str(first.id), str(second.id)]
-    assert len(said) == 2
+        async def all_said() -> bool:
+            return len(said) >= 3
+
+        await wait_for(all_said)
+
+    assert [post.verified(secret)["id"] for post in receiver.posts] == [str(event.id) for event in (first, second, third)]
+    assert len(said) == 3
     assert "invoice.created" in said[0]
     assert "→ 204 No Content" in said[0]
     assert "→ 500" in said[1]
