@@ -11,7 +11,7 @@ import click
 
 from services.commands import owner_url
 from shared import db
-from shared.identity import admin, scopes
+from shared.identity import admin, scopes, tiers
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ def tenant() -> None:
 @tenant.command("create")
 @click.option("--name", required=True, help="Its name.")
 @click.option("--live/--test", default=True, show_default=True, help="A test tenant's mails never leave.")
-@click.option("--tier", type=click.Choice(["free", "pro", "enterprise"]), default="pro", show_default=True)
+@click.option("--tier", type=click.Choice(tiers.ALL), default="pro", show_default=True)
 @click.option("--timezone", default="UTC", show_default=True, callback=_timezone, help="Decides what is today.")
 @click.option("--currency", default="USD", show_default=True, callback=_currency)
 @click.option("--email", help="Where notices about the account go.")

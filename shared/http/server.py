@@ -33,6 +33,7 @@ from shared.http.limits import RateLimiter, Verdict
 from shared.http.routes import Route
 from shared.identity import tokens
 from shared.identity.callers import Caller
+from shared.identity.tiers import WITH_API
 from shared.ids import uuid7
 from shared.metrics import HTTP_IN_FLIGHT, HTTP_SECONDS, HTTP_SHED
 
@@ -47,7 +48,6 @@ BODY_SECONDS = 30.0
 """Longest that a client may take to send a body, so that slow senders hold nothing."""
 REPEATS = 5
 """How often a request is repeated that lost against another in the database, before it is answered 503."""
-TIERS = frozenset({"pro", "enterprise"})
 
 
 class ScopeMissing(Forbidden, code="scope_missing"):
@@ -142,7 +142,7 @@ class Server:
         try:
             if route.scope is not None:
                 call.caller = await self._caller(request, runtime)
-                verdict = self._limiter.take(call.caller.actor, call.caller.tier) if call.caller.tier in TIERS else None
+                verdict = self._limiter.take(call.caller.actor, call.caller.tier) if call.caller.tier in WITH_API else None
                 _authorize(call.caller, route.scope, verdict)
             elif route.internal:
                 call.service = self._calling_service(request, runtime.name)

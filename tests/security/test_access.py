@@ -1,12 +1,15 @@
 """Who may call what: every route against every scope and tier, generated from the table of routes."""
 
 import asyncio
+import re
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
 from shared.http.routes import Route
-from shared.identity.scopes import ALL, expand
+from shared.identity import admin, tiers
+from shared.identity.scopes import ALL, AREAS, expand
 from tests.harness import Answer, Client, System
 from tests.security import surface
 from tests.security.surface import INTERNAL, PUBLIC, SCOPED
@@ -55,27 +58,48 @@ def within(scope: str) -> set[str]:
     return {surface.name(route) for route in SCOPED if route.scope in expand([scope])}
 
 
+@pytest.mark.parametrize("tier", tiers.ALL)
 @pytest.mark.parametrize("scope", ALL)
-async def test_a_scope_opens_its_own_routes_and_no_other(system: System, scope: str) -> None:
-    client = await system.client(scopes=(scope,))
+async def test_a_scope_opens_its_own_routes_and_no_other_where_the_tier_opens_any(
+    system: System, scope: str, tier: str
+) -> None:
+    client = await system.client(scopes=(scope,), tier=tier)
+    mine = within(scope) if tier in tiers.WITH_API else set()
 
     answers = await ask(client, SCOPED)
 
-    assert let_in(answers) == within(scope)
-    assert {answer.code for name, answer in answers.items() if name not in within(scope)} == {"scope_missing"}
+    assert let_in(answers) == mine
+    refused = {answer.code for name, answer in answers.items() if name not in mine}
+    assert refused == {"scope_missing" if tier in tiers.WITH_API else "tier_not_allowed"}
 
 
-@pytest.mark.parametrize("scope", ["invoices:read", "payments", "webhooks:write"])
-async def test_the_tier_pro_opens_what_its_scope_says(system: System, scope: str) -> None:
-    client = await system.client(scopes=(scope,), tier="pro")
+@pytest.mark.parametrize("scope", ALL)
+async def test_an_access_token_opens_what_was_asked_for_and_not_all_that_its_client_may(
+    system: System, client: Client, scope: str
+) -> None:
+    async with system.owner() as conn:
+        made = await admin.create_client(conn, client.tenant_id, name="test", scopes=AREAS)
+    assert made is not None
+    form = {"grant_type": "client_credentials", "client_id": made[0], "client_secret": made[1], "scope": scope}
+    token = (await replace(client, key="").post("/oauth/token", data=form)).json["access_token"]
 
-    assert let_in(await ask(client, SCOPED)) == within(scope)
+    assert let_in(await ask(replace(client, key=token), SCOPED)) == within(scope)
 
 
-async def test_the_free_tier_opens_nothing_whatever_its_scopes(system: System) -> None:
-    answers = await ask(await system.client(tier="free"), SCOPED)
+@pytest.mark.parametrize("scope", ["", "*", "admin", "invoices:admin", "Invoices", "customers:read customers:write"])
+async def test_a_scope_that_there_is_not_opens_nothing(system: System, scope: str) -> None:
+    answers = await ask(await system.client(scopes=(scope,)), SCOPED)
 
-    assert {answer.code for answer in answers.values()} == {"tier_not_allowed"}
+    assert {answer.code for answer in answers.values()} == {"scope_missing"}
+
+
+async def test_the_tiers_are_those_that_the_table_of_tenants_takes(system: System) -> None:
+    async with system.owner() as conn:
+        rule = await conn.fetchval(
+            "select pg_get_constraintdef(oid) from pg_constraint where conname = 'tenants_tier_check'"
+        )
+
+    assert tuple(re.findall(r"'(\w+)'", rule)) == tiers.ALL
 
 
 async def test_without_a_token_every_route_is_closed_but_those_meant_to_be_open(system: System) -> None:
