@@ -20,7 +20,7 @@ def sign(secret_key: str, purpose: str, tenant_id: UUID, object_id: UUID, *, exp
     payload = tenant_id.bytes + object_id.bytes
     if expires_at is not None:
         payload += int(expires_at.timestamp()).to_bytes(EXPIRY_BYTES, "big")
-    return base64.urlsafe_b64encode(payload + _mac(secret_key, purpose, payload)).decode().rstrip("=")
+    return _written(payload + _mac(secret_key, purpose, payload))
 
 
 def read(secret_key: str, purpose: str, token: str, *, now: datetime) -> tuple[UUID, UUID] | None:
@@ -29,12 +29,18 @@ def read(secret_key: str, purpose: str, token: str, *, now: datetime) -> tuple[U
         raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
     except (binascii.Error, ValueError):
         return None
+    if _written(raw) != token:  # the decoder overlooks strange characters and spare bits
+        return None
     payload, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
     if len(payload) not in (32, 32 + EXPIRY_BYTES) or not hmac.compare_digest(mac, _mac(secret_key, purpose, payload)):
         return None
     if len(payload) > 32 and datetime.fromtimestamp(int.from_bytes(payload[32:], "big"), UTC) <= now:
         return None
     return UUID(bytes=payload[:16]), UUID(bytes=payload[16:32])
+
+
+def _written(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _mac(secret_key: str, purpose: str, payload: bytes) -> bytes:
