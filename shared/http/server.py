@@ -123,6 +123,7 @@ class Server:
             HTTP_IN_FLIGHT.dec()
         if not response.prepared:
             response.headers["X-Request-Id"] = request_id
+            response.headers["X-Content-Type-Options"] = "nosniff"
             response.headers["Server"] = "ARPilot"  # versions of what we run on are nobody's business
         if self.draining:
             response.force_close()
@@ -142,7 +143,8 @@ class Server:
         try:
             if route.scope is not None:
                 call.caller = await self._caller(request, runtime)
-                verdict = self._limiter.take(call.caller.actor, call.caller.tier) if call.caller.tier in WITH_API else None
+                actor, tier = call.caller.actor, call.caller.tier
+                verdict = self._limiter.take(actor, tier) if tier in WITH_API else None
                 _authorize(call.caller, route.scope, verdict)
             elif route.internal:
                 call.service = self._calling_service(request, runtime.name)

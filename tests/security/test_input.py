@@ -1,30 +1,22 @@
 """Clients that send what no client should: slowly, too much, to strange addresses, and what others then are shown."""
 
 import asyncio
-from uuid import UUID
 
 import pytest
 
-from shared import links
-from shared.clock import now
-from shared.http import documents, server
+from shared.http import server
 from tests.harness import Client, System, wait_for
 from tests.integration.invoices.scenes import a_customer, an_invoice
-from tests.security import surface
-from tests.security.estate import Owner
-from tests.security.surface import PUBLIC
 
-HTML = tuple(route for route in PUBLIC if route.content_type == documents.HTML and route.method == "GET")
-PAGES = ("/docs", *(route.path for route in HTML))
 EVIL = "<script>alert(1)</script>\r\nBcc: eve@example.com"
 
 
-async def raw(system: System, sent: bytes, *, seconds: float = 10) -> bytes:
-    """What a connection answers until it is closed."""
+async def raw(system: System, sent: bytes, *, until: bytes = b"") -> bytes:
+    """What a connection answers until it is closed, or until something is said."""
     reader, writer = await asyncio.open_connection("127.0.0.1", system.process.port)
     writer.write(sent)
     try:
-        return await asyncio.wait_for(reader.read(), seconds)
+        return await asyncio.wait_for(reader.readuntil(until) if until else reader.read(), 30)
     finally:
         writer.close()
 
@@ -62,10 +54,9 @@ async def test_a_body_that_comes_too_slowly_is_given_up(
         f"POST /v1/customers HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.key}\r\nContent-Length: 900\r\n\r\n{{"
     )
 
-    answer = await raw(system, head.encode(), seconds=30)
+    answer = await raw(system, head.encode(), until=b"body_too_slow")
 
     assert answer.startswith(b"HTTP/1.1 408"), answer[:300]
-    assert b"body_too_slow" in answer
 
 
 @pytest.mark.parametrize(
@@ -89,51 +80,6 @@ async def test_a_header_sent_never_becomes_a_header_of_its_own_in_the_answer(
     sent = f"GET /v1/customers HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{name}: a\x0bSet-Cookie: b=c\r\n\r\n"
 
     assert b"\nset-cookie" not in (await raw(system, sent.encode())).lower()
-
-
-@pytest.mark.parametrize("path", PAGES)
-async def test_every_page_carries_the_headers_that_keep_it_harmless(system: System, owner: Owner, path: str) -> None:
-    """With a link that leads nowhere too: that page is one like any other."""
-    link = (await owner.client.get(f"/v1/invoices/{owner.ids['invoice_id']}/payment-link")).data["url"]
-    good = link.rpartition("/")[2]
-    for token in (good, "made-up"):
-        ids = owner.ids | {"token": token, "mail_id": owner.ids["invoice_id"], "tenant_id": str(owner.client.tenant_id)}
-        address = path.format_map(ids | {"checkout_id": owner.ids["invoice_id"]})
-        answer = await owner.client.get(address, headers={"Authorization": ""})
-        if answer.headers["Content-Type"].startswith(documents.HTML):
-            assert "default-src 'none'" in answer.headers["Content-Security-Policy"], answer
-            assert answer.headers["X-Content-Type-Options"] == "nosniff"
-            assert answer.headers["Referrer-Policy"] == "no-referrer"
-            assert b"<script" not in answer.body
-        else:
-            assert answer.headers["Content-Type"].startswith("application/problem+json"), answer
-
-
-async def test_every_altered_link_leads_nowhere(system: System, owner: Owner) -> None:
-    link = (await owner.client.get(f"/v1/invoices/{owner.ids['invoice_id']}/payment-link")).data["url"]
-    token = link.rpartition("/")[2]
-    assert (await owner.client.get(f"/pay/{token}")).status == 200
-
-    for place in range(0, len(token) - 1, 3):
-        other = token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :]
-        assert (await owner.client.get(f"/pay/{other}")).status == 404, place
-
-
-async def test_a_link_of_one_kind_opens_no_other_door(system: System, owner: Owner) -> None:
-    token = (await owner.client.get(f"/v1/invoices/{owner.ids['invoice_id']}/payment-link")).data["url"]
-    token = token.rpartition("/")[2]
-
-    for other in ("/files/{}", "/unsubscribe/{}"):
-        assert (await owner.client.get(other.format(token))).status == 404
-
-
-async def test_a_link_signed_with_another_secret_is_worth_nothing(owner: Owner) -> None:
-    tenant_id, invoice_id = owner.client.tenant_id, UUID(owner.ids["invoice_id"])
-    for purpose in ("pay", "pdf", "unsubscribe"):
-        token = links.sign("another secret", purpose, tenant_id, invoice_id)
-        assert links.read("another secret", purpose, token, now=now()) == (tenant_id, invoice_id)
-        for path in ("/pay/{}", "/files/{}", "/unsubscribe/{}"):
-            assert (await owner.client.get(path.format(token))).status == 404
 
 
 async def test_names_that_are_formulas_are_texts_in_a_spreadsheet(client: Client) -> None:
@@ -169,8 +115,3 @@ async def test_html_in_names_and_templates_is_text_in_a_mail_and_makes_no_header
 
     assert b"<script" not in body.body
     assert b"&lt;script" in body.body, body
-
-
-def test_the_list_of_pages_is_taken_from_the_routes() -> None:
-    assert "/pay/{token}" in PAGES
-    assert all(surface.path_names(route) or route.path.startswith(("/dev", "/docs")) for route in HTML)
