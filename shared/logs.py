@@ -8,7 +8,14 @@ from typing import Any
 
 import structlog
 
-_SECRET = re.compile(r"(ark_(?:live|test)_|whsec_|Bearer )[A-Za-z0-9._~+/=-]{4,}")
+_SECRETS = (
+    re.compile(r"((?:ark|sk|rk)_(?:live|test)_|ars_|whsec_|eyJ|(?:Bearer|Basic) )[A-Za-z0-9._~+/=-]{4,}"),
+    re.compile(r"(://[^\s:/@]*:)[^\s/@]+(?=@)"),
+)
+"""Keys, secrets of clients and webhooks, JWTs, headers that carry them, and passwords in addresses of servers."""
+
+_ROW = re.compile(r"(DETAIL: ).*?(?=\n[\s|]*(?:HINT: |Traceback |The above |During |\+-)|\Z)", re.DOTALL)
+"""What PostgreSQL says of the row that it refused: all its values, the text of a mail for one."""
 
 
 def configure(*, log_format: str, log_level: str) -> None:
@@ -41,20 +48,26 @@ def configure(*, log_format: str, log_level: str) -> None:
 def _renderers(log_format: str) -> list[structlog.typing.Processor]:
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if log_format == "json":
-        return [remove, structlog.processors.format_exc_info, _without_secrets, structlog.processors.JSONRenderer()]
-    return [
-        remove,
-        _without_secrets,
-        structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(),
-            exception_formatter=structlog.dev.plain_traceback,  # the other one prints variables, secrets among them
-        ),
-    ]
+        lines = (structlog.processors.format_exc_info, _without_rows, structlog.processors.JSONRenderer())
+        return [remove, *lines, _without_secrets]
+    console = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(),
+        exception_formatter=structlog.dev.plain_traceback,  # the other one prints variables, secrets among them
+    )
+    return [remove, _without_rows, console, lambda _, __, line: _cut_rows(str(line)), _without_secrets]
 
 
-def _without_secrets(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _without_rows(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What the database says of rows stays with it."""
+    return {key: _cut_rows(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _cut_rows(text: str) -> str:
+    return _ROW.sub(r"\1…", text) if "DETAIL: " in text else text
+
+
+def _without_secrets(_: object, __: str, line: Any) -> str:
     """The last line of defence: a token that reached a log line by mistake is cut down to its prefix."""
-    for key, value in event.items():
-        if isinstance(value, str) and _SECRET.search(value):
-            event[key] = _SECRET.sub(r"\1…", value)
-    return event
+    for secret in _SECRETS:
+        line = secret.sub(r"\1…", str(line))
+    return str(line)

@@ -26,8 +26,12 @@ class Owner:
 
 
 async def an_owner(system: System) -> Owner:
-    """A tenant that has one of everything."""
-    client = await system.client()
+    """A new tenant that has one of everything."""
+    return await furnished(await system.client())
+
+
+async def furnished(client: Client) -> Owner:
+    """A client's tenant, given one of everything."""
     ids = await one_of_each(client)
     steps = [{"days": 1, "template_id": ids["template_id"]}]
     schedule = await client.post("/v1/dunning-schedules", json={"name": "Mine", "steps": steps})
