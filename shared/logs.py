@@ -14,7 +14,7 @@ _SECRETS = (
 )
 """Keys, secrets of clients and webhooks, JWTs, headers that carry them, and passwords in addresses of servers."""
 
-_ROW = re.compile(r"(DETAIL: ).*?(?=\n[\s|]*(?:HINT: |Traceback |The above |During |\+-)|\Z)", re.DOTALL)
+_ROW = re.compile(r"(DETAIL: ).*?(?=\n[ |]*+(?:HINT: |Traceback |The above |During |\+-)|\Z)", re.DOTALL)
 """What PostgreSQL says of the row that it refused: all its values, the text of a mail for one."""
 
 

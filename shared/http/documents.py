@@ -65,7 +65,7 @@ def _templates() -> Environment:
 
 def _prose(text: str) -> Markup:
     """A docstring's text as HTML: what stands between backticks is code."""
-    return Markup(re.sub(r"`+([^`]+)`+", r"<code>\1</code>", str(escape(text))))  # noqa: S704  escaped just before
+    return Markup(re.sub(r"(?<!`)`++([^`]++)`+", r"<code>\1</code>", str(escape(text))))  # noqa: S704  escaped just before
 
 
 def _fixed(make: Callable[[], bytes], content_type: str) -> Any:

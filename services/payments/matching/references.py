@@ -42,7 +42,7 @@ _ATOM = re.compile(r"[A-Z]+|[0-9]+")
 _DATE = re.compile(r"\b(?:\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})|\d{4}-\d{2}-\d{2})\b")
 _MONEY = re.compile(r"(?:[$€£]|\b(?:USD|EUR|GBP|CHF|CAD)) ?\d[\d.,' ]*|\b\d{1,3}(?:[.,']\d{3})*[.,]\d{2}\b(?![./-]?\d)")
 _TIGHT = frozenset(("", "-", ".", "_"))
-_LISTING = re.compile(r"^[\s,;&+/]*(?:AND|UND|ET|Y|E)?[\s,;&+/#-]*$")
+_LISTING = re.compile(r"^[\s,;&+/]*+(?:AND|UND|ET|Y|E)?[\s,;&+/#-]*+$")
 
 
 class Strength(IntEnum):

@@ -9,16 +9,20 @@ from services.payments.imports.formats.rows import Unfit
 DecimalMark = Literal[",", "."]
 
 AMOUNT = re.compile(
-    r"""(?P<bracket>\()?\s*
-        (?P<sign>[-+−])?\s*
-        (?:[A-Z]{3}(?=[\s\d.,+−-])|[$€£¥])?\s*
-        (?P<late_sign>[-+−])?\s*
-        (?P<number>\d[\d.,'’\s]*|[.,]\d+)
-        (?:[A-Z]{3}(?![A-Z])|[$€£¥])?\s*
+    r"""(?P<bracket>\()?\s*+
+        (?P<sign>[-+−])?\s*+
+        (?:[A-Z]{3}(?=[\s\d.,+−-])|[$€£¥])?\s*+
+        (?P<late_sign>[-+−])?\s*+
+        (?P<number>\d[\d.,'’\s]*+|[.,]\d++)
+        (?:[A-Z]{3}(?![A-Z])|[$€£¥])?\s*+
         (?P<trail>[-+−]|CR|DR|C|D|H|S)?
         \)?""",
     re.VERBOSE | re.IGNORECASE,
 )
+"""Each part keeps what it took (`*+`): else a cell full of spaces would be tried in every division among them."""
+
+MAX_CHARACTERS = 100
+"""Of an amount with all its signs, spaces and currency; longer texts are something else."""
 GROUP_MARKS = re.compile(r"['’\s]")
 WHOLE = re.compile(r"\d+|\d{1,3}(?:[.,]\d{2,3})*[.,]\d{3}")
 NEGATIVE_TRAILS = frozenset({"-", "−", "DR", "D", "S"})
@@ -32,11 +36,12 @@ def signed_cents(text: str, mark: DecimalMark) -> int:
     """Read an amount in major units as signed cents."""
     if text[-3:-2] == mark and text.isascii() and (digits := text[:-3] + text[-2:]).isdigit():
         return int(digits)  # nine of ten amounts are as plain as 1234.56
-    match = AMOUNT.fullmatch(text.strip())
-    if not text.strip():
+    text = text.strip()
+    if not text:
         raise NotAnAmount("the row has no amount")
+    match = AMOUNT.fullmatch(text) if len(text) <= MAX_CHARACTERS else None
     if match is None or (match["sign"] and match["late_sign"]):
-        raise NotAnAmount(f"{text.strip()!r} is not an amount")
+        raise NotAnAmount(f"{text[:MAX_CHARACTERS]!r} is not an amount")
     cents = unsigned_cents(match["number"], mark)
     return -cents if is_negative(match) else cents
 

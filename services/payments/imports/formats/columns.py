@@ -65,7 +65,7 @@ ALIASES: Mapping[str, str] = {
 SETTINGS = ("delimiter", "decimal", "date_format")
 MAX_COLUMNS = 1000
 SEVERAL = frozenset({"payer_reference"})
-IN_BRACKETS = re.compile(r"[(\[](.*?)[)\]]")
+IN_BRACKETS = re.compile(r"[(\[](.{0,100}?)[)\]]")  # bounded, so that thousands of open brackets cost nothing
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ DAY_FIRST = ("%d/%m/%Y", "%d/%m/%y", "%d-%m-%Y", "%d-%m-%y")
 MONTH_FIRST = ("%m/%d/%Y", "%m/%d/%y", "%m-%d-%Y", "%m-%d-%y")
 PLAIN = ("%Y-%m-%d", "%d.%m.%Y", "%d.%m.%y", "%Y%m%d", "%Y/%m/%d", "%Y.%m.%d")
 NAMED = ("%d %b %Y", "%d-%b-%Y", "%d %b %y", "%d-%b-%y", "%b %d, %Y", "%b %d %Y", "%d %B %Y", "%B %d, %Y")
-TIME_OF_DAY = re.compile(r"[T ,]+\d{1,2}:\d{2}.*$")
+TIME_OF_DAY = re.compile(r"(?<![T ,])[T ,]++\d{1,2}:\d{2}.*$")
 # The ways people write a format when they name one: DD.MM.YYYY
 LETTERS: Mapping[str, str] = {"YYYY": "%Y", "YY": "%y", "MMM": "%b", "MM": "%m", "DD": "%d"}
 EARLIEST_YEAR = 1970
+MAX_CHARACTERS = 100  # of a date with its time of day and zone; longer texts are something else
 
 
 class NotADate(Unfit):
@@ -26,14 +27,17 @@ def parsed(text: str, form: str) -> date:
     if not text.strip():
         raise NotADate("the row has no date")
     if day is None:
-        raise NotADate(f"{text.strip()!r} is not a date like {form_in_words(form)}")
+        raise NotADate(f"{text.strip()[:MAX_CHARACTERS]!r} is not a date like {form_in_words(form)}")
     return day
 
 
 def attempt(text: str, form: str) -> date | None:
     """Read a date, or None."""
+    text = text.strip()
+    if len(text) > MAX_CHARACTERS:
+        return None
     try:
-        day = datetime.strptime(TIME_OF_DAY.sub("", text.strip()), form).date()  # noqa: DTZ007 (a day has no zone)
+        day = datetime.strptime(TIME_OF_DAY.sub("", text), form).date()  # noqa: DTZ007 (a day has no zone)
     except ValueError:
         return None
     return day if day.year >= EARLIEST_YEAR else None
