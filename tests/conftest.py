@@ -37,11 +37,11 @@ def postgres_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def amqp_url() -> Iterator[str]:
-    """A RabbitMQ server."""
-    with servers.broker() as url:
-        yield url
+    """A RabbitMQ of the module's own: queues have fixed names, so two systems on one broker would share the events."""
+    with servers.private_broker() as broker:
+        yield broker.url
 
 
 @pytest.fixture(scope="session")
@@ -69,13 +69,14 @@ async def system(postgres_url: str, template: str, tmp_path_factory: pytest.Temp
 
 @pytest_asyncio.fixture(scope="session")
 async def rabbit_system(
-    postgres_url: str, template: str, amqp_url: str, tmp_path_factory: pytest.TempPathFactory
+    postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[System]:
-    """The same over RabbitMQ."""
+    """The same over RabbitMQ, on a broker that no other system uses."""
     data_dir: Path = tmp_path_factory.mktemp("rabbit-system")
     async with harness.cloned(postgres_url, template) as url:
-        async with harness.system_over(harness.environment(url, amqp_url, data_dir)) as system:
-            yield system
+        with servers.broker() as amqp_url:
+            async with harness.system_over(harness.environment(url, amqp_url, data_dir)) as system:
+                yield system
         await harness.verify_ledgers(url)
 
 

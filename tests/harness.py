@@ -27,6 +27,9 @@ from shared.ids import uuid7
 
 T = TypeVar("T")
 
+PATIENCE_SECONDS = 120.0
+"""How long tests wait for what must happen: a slow or busy machine is no defect, and who succeeds does not wait."""
+
 SECRETS = {
     "ARPILOT_SECRET_KEY": "a secret of the tests, long enough to be one",
     "ARPILOT_ENCRYPTION_KEYS": f"test:{base64.b64encode(b'k' * 32).decode()}",
@@ -209,7 +212,7 @@ async def system_over(environ: Mapping[str, str]) -> AsyncIterator[System]:
         yield System(process, settings.database_url, session)
 
 
-async def wait_for(condition: Callable[[], Awaitable[T]], *, seconds: float = 10.0) -> T:
+async def wait_for(condition: Callable[[], Awaitable[T]], *, seconds: float = PATIENCE_SECONDS) -> T:
     """Ask until the answer is true, and return it; fail when it does not become so in time."""
     deadline = time.monotonic() + seconds
     while True:

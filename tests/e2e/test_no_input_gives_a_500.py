@@ -125,7 +125,7 @@ async def test_no_spoilt_field_gives_a_500(system: System, client: Client) -> No
 
     assert len(attempts) > 10_000
     assert not failed, failed[:10]
-    await wait_for(lambda: is_handed_on(system), seconds=60)
+    await wait_for(lambda: is_handed_on(system))
     assert not await given_up(system, client)
 
 

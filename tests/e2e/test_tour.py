@@ -53,7 +53,7 @@ async def answers(url: str, log: Path) -> None:
             return False
 
     try:
-        await wait_for(ready, seconds=60)
+        await wait_for(ready)
     except AssertionError:
         pytest.fail(f"{url} did not become ready:\n{log.read_text()[-3000:]}")
 

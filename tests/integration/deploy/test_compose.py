@@ -91,7 +91,7 @@ async def test_the_tour_runs_through_the_gateway(client: Client) -> None:
         paid = (await client.get(invoice)).data["status"] == "paid"
         return paid and "invoice.paid" in {event["type"] for event in events}
 
-    await wait_for(paid_and_announced, seconds=30)
+    await wait_for(paid_and_announced)
 
 
 async def test_a_service_that_dies_comes_back_by_itself(client: Client, compose: Compose) -> None:
@@ -101,7 +101,7 @@ async def test_a_service_that_dies_comes_back_by_itself(client: Client, compose:
     async def back() -> bool:
         return (await client.get("/v1/payments")).status == 200
 
-    await wait_for(back, seconds=60)
+    await wait_for(back)
 
 
 def test_the_image_runs_as_nobody_in_particular_and_cannot_be_written_to(compose: Compose) -> None:

@@ -66,8 +66,8 @@ async def test_a_customer_is_billed_and_pays_through_the_gateway(client: Client)
             event["type"] for event in events.json["data"]
         }
 
-    await wait_for(paid, seconds=30)
-    await wait_for(told, seconds=30)
+    await wait_for(paid)
+    await wait_for(told)
 
 
 async def test_the_reference_describes_all_services(client: Client) -> None:

@@ -20,8 +20,8 @@ from shared.events import Event, EventType, NewEvent
 from shared.ids import uuid7
 from shared.inbox import Consumer, Subscription
 from shared.relay import Relay
+from tests.harness import PATIENCE_SECONDS
 
-SECONDS = 30.0
 SERVICES = ("orders", "mirror")
 
 
@@ -128,7 +128,7 @@ class Town:
         return await self.dead()
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = SECONDS) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = PATIENCE_SECONDS) -> None:
     """Wait for what must come; fails when it does not."""
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 - the condition is a row of a database

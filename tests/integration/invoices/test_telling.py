@@ -38,13 +38,13 @@ async def test_the_action_form_sends_too_and_the_invoice_knows_when_it_was_sent(
     async def sent() -> Any:
         return (await the_invoice(client, invoice["id"]))["sent_at"]
 
-    assert await wait_for(sent, seconds=30)
+    assert await wait_for(sent)
 
     async def announced() -> bool:
         events = (await client.get("/v1/events?limit=100")).data
         return any(event["type"] == "invoice.sent" for event in events)
 
-    assert await wait_for(announced, seconds=30)
+    assert await wait_for(announced)
 
 
 async def test_a_message_may_wait_for_its_day(client: Client) -> None:

@@ -70,7 +70,7 @@ async def test_a_kill_between_acceptance_and_record_sends_no_mail_twice(database
         box.after_data = lambda: None
         await end_turns(database_url)
         async with running(environ, tmp_path):
-            failed = await wait_for(lambda: given_up(client, communication_id), seconds=60)
+            failed = await wait_for(lambda: given_up(client, communication_id))
 
     assert failed is not None
     assert failed["problem"]["code"] == "outcome_unknown"

@@ -83,7 +83,7 @@ async def until(client: Client, communication_id: str, *statuses: str, problem: 
         told = data.get("problem") or {}
         return data if data.get("status") in statuses and problem in (None, told.get("code")) else None
 
-    return await wait_for(reached, seconds=15) or {}
+    return await wait_for(reached) or {}
 
 
 def attachment(mail: EmailMessage) -> bytes:

@@ -75,7 +75,7 @@ async def replica(environ: Mapping[str, str]) -> AsyncIterator[tuple[str, asynci
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        await wait_for(lambda: answers(url), seconds=30)
+        await wait_for(lambda: answers(url))
         yield url, process
     finally:
         if process.returncode is None:

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from tests.harness import Client, System, wait_for
+from tests.harness import PATIENCE_SECONDS, Client, System, wait_for
 
 Json = dict[str, Any]
 
@@ -46,7 +46,7 @@ async def due(client: Client, made: Json) -> Decimal:
     return Decimal((await invoice(client, made))["amount_due"])
 
 
-async def settled(client: Client, made: Json, status: str = "matched", *, seconds: float = 15) -> Json:
+async def settled(client: Client, made: Json, status: str = "matched", *, seconds: float = PATIENCE_SECONDS) -> Json:
     """The payment, once it has the status and nothing is pending."""
 
     async def has_it() -> Json | None:

@@ -213,7 +213,7 @@ async def test_the_progress_of_a_long_file_is_visible_and_its_bytes_are_dropped_
         seen.add(job["progress"])
         return bool(job["status"] == "completed")
 
-    await wait_for(is_over, seconds=60)
+    await wait_for(is_over)
 
     assert any(0 < progress < 1 for progress in seen)
     async with system.owner() as conn:
@@ -224,7 +224,7 @@ async def test_the_progress_of_a_long_file_is_visible_and_its_bytes_are_dropped_
 async def test_a_reason_quotes_no_more_of_a_file_than_a_person_reads(client: Client) -> None:
     job = await finished(client, await send(client, b"Date,Amount\n2026-11-17," + b"x" * 50_000 + b"\n"))
 
-    assert len(job["rejected"][0]["reason"]) == 300
+    assert job["rejected"][0]["reason"] == "'" + "x" * 100 + "' is not an amount"
 
 
 async def test_a_file_that_fails_on_our_side_again_and_again_is_given_up(client: Client, system: System) -> None:
@@ -257,7 +257,7 @@ async def test_a_killed_import_is_resumed_by_another_process_and_loses_and_doubl
         done_rows = await abandoned(database_url)
         async with replica(environ) as (url, _):
             client = Client(url, key, tenant_id, session)
-            await wait_for(lambda: is_completed(client, job["id"]), seconds=60)
+            await wait_for(lambda: is_completed(client, job["id"]))
             job = await job_of(client, job["id"])
 
         assert 0 < done_rows < ROWS

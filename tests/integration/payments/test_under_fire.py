@@ -72,7 +72,7 @@ async def test_whatever_many_hands_do_at_once_every_cent_is_in_one_place(client:
         found = [await payment(client, one) for one in payments]
         return all(one["match_status"] != "pending" for one in found)
 
-    await wait_for(are_settled, seconds=60)
+    await wait_for(are_settled)
     found = [await payment(client, one) for one in payments]
     for one in found:
         assert one["applied_amount"] == sum(a["amount"] for a in one["allocations"])
@@ -87,13 +87,13 @@ async def test_over_rabbitmq_a_payment_is_matched_and_booked(rabbit_system: Syst
     client = await rabbit_system.client()
     owed = await an_invoice(client, await a_customer(client), 250)
 
-    paid = await settled(client, await a_payment(client, 250, payer_reference=owed["invoice_number"]), seconds=30)
+    paid = await settled(client, await a_payment(client, 250, payer_reference=owed["invoice_number"]))
 
     async def is_queued() -> list[dict[str, Any]] | None:
         rows: list[dict[str, Any]] = (await client.get("/v1/reconciliation?change_type=payment_applied")).data
         return rows or None
 
-    (change,) = await wait_for(is_queued, seconds=30) or []
+    (change,) = await wait_for(is_queued) or []
     assert await due(client, owed) == 0
     assert change["payment_id"] == paid["id"]
     assert {line["account_code"]: Decimal(line["debit"]) for line in change["lines"]} == {"2200": 250, "1100": 0}

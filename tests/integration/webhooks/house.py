@@ -52,7 +52,7 @@ class House(System):
         async def empty() -> bool:
             return bool(await self.fetchval("select count(*) = 0 from queue"))
 
-        await wait_for(empty, seconds=30)
+        await wait_for(empty)
 
 
 def an_event(
@@ -107,4 +107,4 @@ async def delivered(client: Client, webhook_id: str, status: str, count: int = 1
         found = await deliveries(client, webhook_id, f"?status={status}&per_page=100")
         return found if len(found) >= count else []
 
-    return await wait_for(enough, seconds=30)
+    return await wait_for(enough)

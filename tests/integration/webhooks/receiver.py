@@ -12,6 +12,7 @@ import msgspec
 from standardwebhooks import Webhook
 
 from shared import clock
+from tests.harness import PATIENCE_SECONDS
 
 
 class Post(msgspec.Struct, frozen=True):
@@ -134,7 +135,7 @@ class Receiver:
     def per_event(self) -> Counter[str]:
         return Counter(post.event_id for post in self.posts)
 
-    async def wait_for(self, done: Callable[[], bool], seconds: float = 20.0) -> None:
+    async def wait_for(self, done: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until what was received fulfils a condition."""
         async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(done)

@@ -74,12 +74,12 @@ async def test_a_killed_dispatcher_loses_nothing_and_repeats_at_most_what_was_in
         receiver.behave(f"/{number}", respond(delay_seconds=0.02))
 
     async with a_replica(environ) as one, a_replica(environ):
-        await wait_for(lambda: _both(webhooks_url), seconds=30)
+        await wait_for(lambda: _both(webhooks_url))
         announced = await announce(webhooks_url, client, EVENTS)
-        await receiver.wait_for(lambda: len(receiver.posts) > EVENTS, seconds=60)
+        await receiver.wait_for(lambda: len(receiver.posts) > EVENTS)
 
         one.send_signal(signal.SIGKILL)
-        await receiver.wait_for(lambda: len(_deliveries(receiver)) == 4 * EVENTS, seconds=90)
+        await receiver.wait_for(lambda: len(_deliveries(receiver)) == 4 * EVENTS)
         await asyncio.sleep(1)
 
     assert {event for _, event in _deliveries(receiver)} == announced
@@ -113,7 +113,7 @@ async def test_a_dispatcher_that_stops_hands_its_work_back_and_repeats_nothing(
     await conn.close()
 
     async with a_house(environ):
-        await receiver.wait_for(lambda: len(receiver.posts) == 200, seconds=30)
+        await receiver.wait_for(lambda: len(receiver.posts) == 200)
     assert set(receiver.per_event().values()) == {1}
 
 
@@ -127,13 +127,13 @@ async def test_a_database_that_dies_and_comes_back_loses_nothing(tmp_path: Path,
             receiver.behave("/hook", respond(delay_seconds=0.02))
             events = [an_event(client.tenant_id) for _ in range(300)]
             await house.announce(*events)
-            await receiver.wait_for(lambda: len(receiver.posts) > 50, seconds=30)
+            await receiver.wait_for(lambda: len(receiver.posts) > 50)
 
             await asyncio.to_thread(server.kill)
             await asyncio.sleep(1)
             await asyncio.to_thread(server.start)
 
-            await receiver.wait_for(lambda: len(receiver.per_event()) == 300, seconds=60)
+            await receiver.wait_for(lambda: len(receiver.per_event()) == 300)
             await house.nothing_queued()
 
     assert set(receiver.per_event()) == {str(event.id) for event in events}
