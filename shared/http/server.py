@@ -65,6 +65,10 @@ class BodyTooSlow(BadRequest, code="body_too_slow"):
     title = "Request timeout"
 
 
+class BodyBroken(BadRequest, code="body_broken"):
+    """The body is not packed or cut into chunks as its headers say."""
+
+
 class Overloaded(Unavailable, code="overloaded"):
     """Too many requests are being worked on; try again shortly."""
 
@@ -274,6 +278,8 @@ def _refusal(error: Exception) -> Refusal:
     """What an exception means to the client; what is not a refusal is logged here, once."""
     if isinstance(error, Refusal):
         return error
+    if isinstance(error, web.RequestPayloadError):
+        return BodyBroken()
     if isinstance(error, CONTENDED):
         return DatabaseBusy(retry_after_seconds=1)
     if isinstance(error, EXHAUSTED):

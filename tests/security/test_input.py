@@ -59,6 +59,25 @@ async def test_a_body_that_comes_too_slowly_is_given_up(
     assert answer.startswith(b"HTTP/1.1 408"), answer[:300]
 
 
+@pytest.mark.parametrize("chunks", [b"zz\r\n{}\r\n0\r\n\r\n", b"-2\r\n{}\r\n", b"5\r\n{}\r\n0\r\n\r\n"])
+@pytest.mark.parametrize("path", ["/v1/customers", "/v1/payments/import"])
+async def test_a_body_in_broken_chunks_is_refused(system: System, client: Client, path: str, chunks: bytes) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.key}\r\n"
+
+    answer = await raw(system, f"{head}Transfer-Encoding: chunked\r\n\r\n".encode() + chunks, until=b"\r\n\r\n")
+
+    assert answer.split(b" ")[1] == b"400", answer
+
+
+async def test_a_request_that_means_two_things_is_refused(system: System, client: Client) -> None:
+    """Both a length and chunks: a gateway and a service that read it differently would see different requests."""
+    head = f"POST /v1/customers HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.key}\r\n"
+
+    for two in ("Content-Length: 4\r\nTransfer-Encoding: chunked", "Content-Length: 4\r\nContent-Length: 5"):
+        answer = await raw(system, f"{head}{two}\r\n\r\n0\r\n\r\n".encode(), until=b"\r\n\r\n")
+        assert answer.split(b" ")[1] == b"400", answer
+
+
 @pytest.mark.parametrize(
     "headers",
     ["".join(f"X-{n}: {'a' * 1000}\r\n" for n in range(500)), f"X-Long: {'a' * 100_000}\r\n"],
