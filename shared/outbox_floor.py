@@ -16,8 +16,9 @@ LOOK_SECONDS = 2.0
 LOOKS_PER_SWEEP = 30
 """Every so often everything is read from the beginning all the same."""
 
+# A sequence that nobody has used yet says 1 already, which is the id of the first event to come.
 LOOK = """
-    select (select last_value from outbox_id_seq) as highest_id,
+    select (select last_value - (not is_called)::int from outbox_id_seq) as highest_id,
            (select min(id) from outbox where id > $1) as lowest_left_id,
            pg_snapshot_xmin(snapshot)::text::bigint as oldest_running,
            pg_snapshot_xmax(snapshot)::text::bigint as next_transaction

@@ -141,6 +141,18 @@ async def test_the_floor_rises_to_what_is_certain(local_town: Town, monkeypatch:
         assert [await floor.look(conn) for _ in range(4)][-1] == 12
 
 
+async def test_the_first_event_of_all_is_above_the_floor_however_long_nobody_said_anything(
+    local_town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_floor, "LOOK_SECONDS", 0.0)
+    floor = outbox_floor.OutboxFloor()
+    async with local_town.orders.connection() as conn:
+        looks = [await floor.look(conn) for _ in range(5)]
+        await local_town.announce(a_thing())
+
+        assert {*looks, *[await floor.look(conn) for _ in range(5)]} == {0}
+
+
 async def test_events_leave_while_requests_hold_every_other_connection_of_the_pool(local_town: Town) -> None:
     bus = CountingBus()
     await local_town.announce(a_thing())
