@@ -23,6 +23,8 @@ else:  # asyncpg's classes take no type arguments at run time
 """A connection, inside its caller's transaction where it writes."""
 
 ACQUIRE_TIMEOUT_SECONDS = 5.0
+ANSWER_GRACE_SECONDS = 5.0
+"""After the statement timeout the server says so; when it says nothing for so long, the connection is half-open."""
 
 LOST = (
     asyncpg.PostgresConnectionError,
@@ -130,6 +132,7 @@ async def connect(
                 connection_class=_Connection,
                 server_settings=settings,
                 timeout=10,
+                command_timeout=statement_timeout_seconds + ANSWER_GRACE_SECONDS,
                 init=_keep_dates,
             )
     return Database(pool, service)

@@ -160,11 +160,19 @@ class Consumer:
         raise AssertionError("pauses are endless")
 
     async def _handle(self, batch: list[Event]) -> None:
-        async with asyncio.timeout(HANDLE_SECONDS), self.database.transaction() as conn:
-            new = await _record(conn, batch)
-            await self._dispatch(conn, [event for event in batch if event.id in new])
+        async with asyncio.timeout(HANDLE_SECONDS):
+            new = await self._handle_once(batch)
         CONSUMED.labels(self.service, "handled").inc(len(new))
         CONSUMED.labels(self.service, "duplicate").inc(len(batch) - len(new))
+
+    async def _handle_once(self, batch: list[Event]) -> set[UUID]:
+        try:
+            async with self.database.transaction() as conn:
+                new = await _record(conn, batch)
+                await self._dispatch(conn, [event for event in batch if event.id in new])
+        except TimeoutError as error:  # of a statement: the database does not answer, which is no event's fault
+            raise DatabaseAway from error
+        return new
 
     async def _dispatch(self, conn: Conn, batch: list[Event]) -> None:
         singles = [subscription for subscription in self._subscriptions if not subscription.batch]
