@@ -4,6 +4,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
+import structlog
 
 from shared import clock, tracing
 from shared.errors import NotFound, Unavailable
@@ -11,6 +12,7 @@ from shared.http.bodies import decoder
 from shared.http.calls import encode
 from shared.identity import tokens
 
+log = structlog.get_logger("http")
 T = TypeVar("T")
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=2)
 
@@ -74,6 +76,9 @@ class InternalClient:
         if status == 404:
             return NotFound()
         if status in (429, 502, 503, 504):
+            return ServiceAway(service=service, retry_after_seconds=2)
+        if status == 401:  # our token is good for a minute: it is no answer to what was asked
+            log.error("a service does not take our token: do clocks or ARPILOT_SECRET_KEY differ?", service=service)
             return ServiceAway(service=service, retry_after_seconds=2)
         try:
             problem = msgspec.json.decode(raw, type=dict[str, Any])

@@ -51,7 +51,7 @@ async def render_requested(runtime: Runtime, stopping: asyncio.Event) -> None:
 async def render_due(runtime: Runtime) -> int:
     """Render a batch; says how many."""
     async with runtime.database.transaction() as conn:
-        due = await store.take_pdf_requests(conn, now=clock.now(), again_after=AGAIN_AFTER, limit=BATCH)
+        due = await store.take_pdf_requests(conn, again_after=AGAIN_AFTER, limit=BATCH)
     for tenant_id, invoice_id in due:
         await _render(runtime, tenant_id, invoice_id)
     return len(due)

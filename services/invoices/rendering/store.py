@@ -50,24 +50,22 @@ async def tenant(conn: Conn, tenant_id: UUID) -> Tenant | None:
 async def request_pdf(conn: Conn, tenant_id: UUID, invoice_id: UUID, *, now: datetime) -> None:
     """Remember that a document is to be rendered."""
     await conn.execute(
-        """insert into pdf_requests (tenant_id, invoice_id, requested_at, next_attempt_at) values ($1, $2, $3, $3)
-           on conflict do nothing""",
+        """insert into pdf_requests (tenant_id, invoice_id, requested_at, next_attempt_at)
+           values ($1, $2, $3, clock_timestamp()) on conflict do nothing""",
         tenant_id,
         invoice_id,
         now,
     )
 
 
-async def take_pdf_requests(
-    conn: Conn, *, now: datetime, again_after: timedelta, limit: int
-) -> list[tuple[UUID, UUID]]:
-    """Documents to render now; one that nobody finishes is taken up again later."""
+async def take_pdf_requests(conn: Conn, *, again_after: timedelta, limit: int) -> list[tuple[UUID, UUID]]:
+    """Documents to render now; one that nobody finishes is taken up again later. Times are the database's."""
     rows = await conn.fetch(
-        """update pdf_requests set attempts = attempts + 1, next_attempt_at = $1 + $2 where (tenant_id, invoice_id) in (
-               select tenant_id, invoice_id from pdf_requests where next_attempt_at <= $1
-               order by next_attempt_at limit $3 for update skip locked)
+        """update pdf_requests set attempts = attempts + 1, next_attempt_at = clock_timestamp() + $1
+           where (tenant_id, invoice_id) in (
+               select tenant_id, invoice_id from pdf_requests where next_attempt_at <= clock_timestamp()
+               order by next_attempt_at limit $2 for update skip locked)
            returning tenant_id, invoice_id""",
-        now,
         again_after,
         limit,
     )

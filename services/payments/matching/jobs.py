@@ -134,8 +134,9 @@ async def _match_one(runtime: "Runtime", tenant_id: UUID, payment_id: UUID) -> N
 async def resume(runtime: "Runtime") -> None:
     """Ask again for whatever the invoices service has not answered."""
     async with runtime.database.connection() as conn:
-        before = clock.now() - timedelta(seconds=UNANSWERED_SECONDS)
-        outstanding = await intake_store.unanswered(conn, before, MAX_RESUMED)
+        now = clock.now()
+        before = now - timedelta(seconds=UNANSWERED_SECONDS)
+        outstanding = await intake_store.unanswered(conn, before, MAX_RESUMED, now=now)
     for tenant_id, allocations in outstanding.items():
         await carry_out(runtime, tenant_id, sorted({allocation.payment_id for allocation in allocations}))
 

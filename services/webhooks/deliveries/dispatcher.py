@@ -24,7 +24,6 @@ from services.webhooks.deliveries.recording import Made
 from services.webhooks.deliveries.store import Claim
 from services.webhooks.endpoints.secrets import Keyring
 from services.webhooks.endpoints.store import Key
-from shared import clock
 from shared.db import Database
 from shared.stopping import cancel
 
@@ -117,7 +116,7 @@ class Dispatcher:
         free = min(self._config.concurrency - unsettled, CLAIMED_AT_ONCE)
         if free <= 0 or not self._presence.registered:
             return False
-        now = clock.now()
+        now = self._presence.clock.now()
         async with self._database.connection() as conn:
             due = await store.due(conn, now)
             for each in due:
@@ -138,10 +137,10 @@ class Dispatcher:
         if isinstance(destination, Destination):
             self._post(claim, destination)
         elif destination is not None:
-            self._note(Made(claim, destination, clock.now(), clock.now()))
+            self._note(Made(claim, destination, self._presence.clock.now(), self._presence.clock.now()))
 
     def _post(self, claim: Claim, destination: Destination) -> None:
-        now = clock.now()
+        now = self._presence.clock.now()
         body = claim.payload.encode()
         headers = destination.headers(str(claim.event_id), body, now)
         future = self._client.post(destination.url, headers, body, timeout_seconds=destination.timeout_seconds)
@@ -153,7 +152,7 @@ class Dispatcher:
         self._posts.discard(future)
         self._slots.free(claim)
         if not future.cancelled():
-            self._note(Made(claim, future.result(), started, clock.now()))
+            self._note(Made(claim, future.result(), started, self._presence.clock.now()))
         self._wake.set()
 
     def _note(self, made: Made) -> None:

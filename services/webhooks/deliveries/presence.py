@@ -7,6 +7,7 @@ import structlog
 
 from services.webhooks.deliveries import metrics, store
 from services.webhooks.endpoints import store as endpoints
+from shared.clock import SharedClock
 from shared.db import CONTENDED, EXHAUSTED, LOST, Database, DatabaseAway
 from shared.ids import uuid7
 
@@ -25,6 +26,8 @@ class Presence:
         self._lease_seconds = lease_seconds
         self.id = uuid7()
         self.registered = False
+        self.clock = SharedClock()
+        """Set at each beat, so that dispatchers agree on what is due, whatever the clocks of their hosts say."""
 
     async def keep(self) -> None:
         """Say again and again that it lives; runs until cancelled."""
@@ -47,6 +50,8 @@ class Presence:
                 name = uuid7()
                 await store.register(conn, name, self._lease_seconds)
             freed = await store.bury_dead(conn)
+            instant = await store.instant(conn)
+        self.clock.set(instant)
         self.id, self.registered = name, True
         if freed:
             log.warning("took over from a dispatcher that died", deliveries=freed)

@@ -93,7 +93,7 @@ _ITEMS = """
         returning tenant_id, endpoint_id, event_id
     )
     insert into queue (tenant_id, endpoint_id, event_id, due_at, ordered, subject, sequence)
-    select tenant_id, endpoint_id, event_id, $9, ordered, subject, sequence
+    select tenant_id, endpoint_id, event_id, clock_timestamp(), ordered, subject, sequence
     from stored join item using (tenant_id, endpoint_id, event_id)
     on conflict (tenant_id, endpoint_id, event_id) do update set due_at = least(queue.due_at, excluded.due_at)
 """
@@ -102,7 +102,10 @@ PUT_AGAIN = _ITEMS.format(conflict="do update set status = 'pending', updated_at
 
 
 async def put(conn: Conn, items: Sequence[Item], *, now: datetime, again: bool = False) -> None:
-    """One delivery for each event and endpoint; with `again` also what was settled before is delivered anew."""
+    """One delivery for each event and endpoint; with `again` also what was settled before is delivered anew.
+
+    Due at once by the database's clock: a host whose clock is ahead must not make the others wait.
+    """
     await conn.execute(
         PUT_AGAIN if again else PUT,
         [item.tenant_id for item in items],
@@ -303,6 +306,12 @@ async def register(conn: Conn, dispatcher: UUID, lease_seconds: float) -> None:
     await conn.execute(
         "insert into dispatchers values ($1, clock_timestamp() + make_interval(secs => $2))", dispatcher, lease_seconds
     )
+
+
+async def instant(conn: Conn) -> datetime:
+    """What the database says that it is now."""
+    at: datetime = await conn.fetchval("select clock_timestamp()")
+    return at
 
 
 async def still_alive(conn: Conn, dispatcher: UUID, lease_seconds: float) -> bool:
