@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from shared.db import EXHAUSTED, LOST, DatabaseAway
+from shared.db import CONTENDED, EXHAUSTED, LOST, DatabaseAway
 from shared.reserve import Connections
 from shared.stopping import cancel
 
@@ -77,7 +77,7 @@ class Lease:
         try:
             async with self._connections.connection() as conn:
                 await conn.execute(RENEW, self._name, self._holder, self.fencing, free_in_seconds)
-        except (DatabaseAway, *LOST, *EXHAUSTED) as error:
+        except (DatabaseAway, *LOST, *EXHAUSTED, *CONTENDED) as error:
             log.info("a lease could not be given back and will run out", lease=self._name, reason=str(error))
 
     async def _renew_for_ever(self) -> None:
@@ -90,7 +90,7 @@ class Lease:
         try:
             async with asyncio.timeout(self._sure_until - asked_at), self._connections.connection() as conn:
                 mine = await conn.fetchval(RENEW, self._name, self._holder, self.fencing, self._ttl_seconds)
-        except (TimeoutError, DatabaseAway, *LOST, *EXHAUSTED):
+        except (TimeoutError, DatabaseAway, *LOST, *EXHAUSTED, *CONTENDED):
             mine = time.monotonic() < self._sure_until
         else:
             self._sure_until = asked_at + self._ttl_seconds
