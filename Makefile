@@ -10,7 +10,7 @@ WORKERS := $(if $(ARPILOT_TEST_AMQP_URL),1,2)
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-faults check bench lock clean up down logs tenant key setup setup-test
+.PHONY: help run demo test test-faults check audit bench lock clean up down logs tenant key setup setup-test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -37,6 +37,9 @@ check: setup-test ## format, lint and types
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy
+
+audit: setup-test ## ask for known weaknesses of what we depend on (needs pypi.org)
+	@.venv/bin/uv tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
 bench: setup-test ## measure against docs/performance.md (NAME=create for one)
 	@$(PYTHON) -m bench $(NAME)

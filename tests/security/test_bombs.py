@@ -121,7 +121,7 @@ async def test_what_an_xml_file_declares_is_never_put_in_its_place(
         b"<?xml version='1.0'?>" + b"<a>" * 200_000,
         b"<?xml version='1.0'?><Document " + b" ".join(b'a%d="x"' % n for n in range(100_000)) + b"/>",
         b"<?xml version='1.0'?><Document>" + b"<!--" + b"x" * 5 * MEBIBYTE,
-        b"OFXHEADER:100\n<OFX>" + b"<STMTTRN>" * 200_000,
+        b"OFXHEADER:100\n<OFX>" + b"<STMTTRN>" * 20_000,
         b"Date,Amount\n" + b'"' * 200_000,
         b"Date,Amount\n2026-11-20," + b"-(" * 30_000,
         b"," * 60_000 + b"\n1,2\n",
