@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from services import catalog
@@ -20,23 +21,35 @@ STOP_SECONDS = 30.0
 ROLE_PASSWORD = "test"
 
 
+class Listening(Protocol):
+    """What may be found at a port of this machine."""
+
+    @property
+    def port(self) -> int: ...
+
+
 class Process:
     """One `arpilot run …` that tests may stop, kill and start again."""
 
     def __init__(self, name: str, environ: Mapping[str, str], log: Path) -> None:
         self.name = name
-        self.port = free_port()
+        self.port: int = free_port()
         self.log = log
         own = f"ARPILOT_{name.upper()}_DATABASE_URL"
         known = {name: value for name, value in environ.items() if name == own or not name.endswith("DATABASE_URL")}
         self._environ = {**os.environ, **known, "ARPILOT_PORT": str(self.port)}
         self._process: subprocess.Popen[bytes] | None = None
 
-    def meet(self, others: "Mapping[str, Process]") -> None:
+    def meet(self, others: Mapping[str, Listening]) -> None:
         """Tell it where the others are, before it starts."""
         self._environ |= {
             f"ARPILOT_{name.upper()}_URL": f"http://127.0.0.1:{other.port}" for name, other in others.items()
         }
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def launch(self) -> None:
         """Begin to start, without waiting."""

@@ -1,0 +1,151 @@
+"""What RabbitMQ does to us: it dies, hangs up, is short of memory, loses a node or a queue, or brings rubbish."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from uuid import uuid4
+
+import aio_pika
+import aiormq
+
+from services import catalog
+from shared.bus.rabbitmq import queue_of
+from shared.events import matches
+from shared.inbox import patterns_of
+from tests.faults.family import Family, Fault
+from tests.faults.house import until
+
+SCARCE, PLENTY = "1MB", "512MB"
+PROTOCOL_ERROR = "[rabbit_channel:do(C, {'basic.ack', 999999999, false}) || C <- rabbit_channel:list()]."
+CONSUMERS = ("invoices", "payments", "notifier", "webhooks")
+QUIET_SECONDS = 20.0
+
+TAKE_RELAY_LEASE = """
+    update {name}.leases
+    set holder = 'operator', fencing = fencing + 1, expires_at = clock_timestamp() + interval '1 minute'
+    where name = 'relay'
+"""
+FREE_RELAY_LEASE = (
+    "update {name}.leases set expires_at = clock_timestamp() where name = 'relay' and holder = 'operator'"
+)
+UNHANDLED = """
+    select count(*) from public.announced a where type = any($1)
+    and not exists (select from {name}.inbox i where i.event_id = a.event_id)
+    and not exists (select from waiting w where w.event_id = a.event_id)
+"""
+WAITING = " union all ".join(f"select event_id from {name}.outbox" for name in catalog.NAMES)
+
+
+class BrokerFaults(Family):
+    """The broker's own faults; those of the way to it are in `network`."""
+
+    @property
+    def faults(self) -> Mapping[str, Fault]:
+        faults: dict[str, Fault] = {
+            "rabbitmq crashes": self.crash,
+            "rabbitmq restarts": self.restart,
+            "rabbitmq closes all connections": self.hang_up,
+            "rabbitmq closes all channels": self.close_channels,
+            "rabbitmq is short of memory": self.raise_alarm,
+            "an operator deletes a queue": self.delete_queue,
+            "a message is no event": lambda: self.send_poison(b"this is no event"),
+            "an event cannot be handled": lambda: self.send_poison(a_senseless_event()),
+        }
+        return faults if len(self.house.brokers) == 1 else faults | {"rabbitmq loses a node": self.lose_node}
+
+    async def crash(self) -> None:
+        for broker in self.house.brokers:
+            await asyncio.to_thread(broker.kill)
+        await self._start()
+
+    async def restart(self) -> None:
+        for broker in self.house.brokers:
+            await asyncio.to_thread(broker.stop)
+        await self._start()
+
+    async def _start(self) -> None:
+        """All at once: the nodes of a cluster wait for each other."""
+        await asyncio.gather(*(asyncio.to_thread(broker.start) for broker in self.house.brokers))
+
+    async def lose_node(self) -> None:
+        lost = self.dice.choice(self.house.brokers)
+        await asyncio.to_thread(lost.kill)
+        await asyncio.sleep(self.dice.uniform(2, 5))
+        await asyncio.to_thread(lost.start)
+
+    async def hang_up(self) -> None:
+        await self._ctl("close_all_connections", "maintenance")
+
+    async def close_channels(self) -> None:
+        """As after a protocol error: each channel is told of an acknowledgement that cannot be."""
+        await self._ctl("eval", PROTOCOL_ERROR)
+
+    async def raise_alarm(self) -> None:
+        await self._ctl("set_vm_memory_high_watermark", "absolute", SCARCE)
+        await asyncio.sleep(self.dice.uniform(1, 3))
+        await self._ctl("set_vm_memory_high_watermark", "absolute", PLENTY)
+
+    async def delete_queue(self) -> None:
+        """An empty one, since what is in a deleted queue is gone, and so is what is published before it is made again.
+
+        So the relays are held up meanwhile.
+        """
+        name = self.dice.choice(CONSUMERS)
+        async with self.house.owner() as conn:
+            for each in catalog.NAMES:
+                await conn.execute(TAKE_RELAY_LEASE.format(name=each))
+            await asyncio.sleep(2)  # a relay learns within a second that it lost its lease
+            patterns = patterns_of(next(one for one in catalog.find() if one.name == name).subscriptions)
+            types = [row["type"] for row in await conn.fetch("select distinct type from public.announced")]
+            heard = [type_ for type_ in types if any(matches(pattern, type_) for pattern in patterns)]
+            query = f"with waiting as ({WAITING}) {UNHANDLED.format(name=name)}"
+
+            async def is_empty() -> bool:
+                return bool(await conn.fetchval(query, heard) == 0)
+
+            if await until(is_empty, seconds=QUIET_SECONDS):
+                await self._delete(queue_of(name))
+            for each in catalog.NAMES:
+                await conn.execute(FREE_RELAY_LEASE.format(name=each))
+
+    async def _delete(self, queue: str) -> None:
+        """Delete it, and wait until its service has made it again."""
+
+        async def is_there() -> bool:
+            try:
+                await (await link.channel()).declare_queue(queue, passive=True)
+            except aiormq.exceptions.ChannelNotFoundEntity:
+                return False
+            return True
+
+        async with await aio_pika.connect(self.house.broker.url) as link:
+            await (await link.channel()).queue_delete(queue)
+            assert await until(is_there, seconds=QUIET_SECONDS), f"{queue} stays away"
+
+    async def send_poison(self, body: bytes) -> None:
+        message_id = str(uuid4())
+        self.house.poison.add(message_id)
+        message = aio_pika.Message(body.replace(b"ID", message_id.encode()), message_id=message_id, delivery_mode=2)
+        async with await aio_pika.connect(self.house.broker.url) as link:
+            channel = await link.channel()
+            await channel.default_exchange.publish(message, queue_of("payments"))
+
+    async def _ctl(self, *arguments: str) -> None:
+        await asyncio.to_thread(self.house.broker.ctl, *arguments)
+
+
+def a_senseless_event() -> bytes:
+    """An envelope that is right, about an invoice that is none."""
+    return json.dumps(
+        {
+            "specversion": "1.0",
+            "id": "ID",
+            "source": "/arpilot/invoices",
+            "type": "invoice.created",
+            "subject": str(uuid4()),
+            "time": "2026-11-20T12:00:00Z",
+            "tenantid": str(uuid4()),
+            "sequence": 1,
+            "data": {"id": "not even a UUID"},
+        }
+    ).encode()
