@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -133,7 +133,8 @@ async def running(
             max_field_size=16380,
         )
         await runner.setup()
-        consumers = [_consumer(runtime, bus) for runtime in runtimes.values()]
+        durable = not _share_one_log(settings, runtimes.values())
+        consumers = [_consumer(runtime, bus, durable=durable) for runtime in runtimes.values()]
         for runtime, consumer in zip(runtimes.values(), consumers, strict=True):
             await stack.enter_async_context(_background(runtime, consumer, bus))
         stack.push_async_callback(runner.cleanup)
@@ -217,8 +218,13 @@ def _add_routes(server: Server, process: Running) -> None:
     health.add(server.app, process)
 
 
-def _consumer(runtime: Runtime, bus: Bus) -> Consumer:
-    consumer = Consumer(runtime.name, runtime.database, runtime.service.subscriptions)
+def _share_one_log(settings: Settings, runtimes: Iterable[Runtime]) -> bool:
+    """Whether an outbox is emptied later in the same write-ahead log that the handlers' work is in."""
+    return settings.bus_url.startswith("local:") and not any(runtime.config.database_url for runtime in runtimes)
+
+
+def _consumer(runtime: Runtime, bus: Bus, *, durable: bool) -> Consumer:
+    consumer = Consumer(runtime.name, runtime.database, runtime.service.subscriptions, durable=durable)
     if consumer.patterns:
         bus.subscribe(consumer)
     return consumer

@@ -1,6 +1,7 @@
 """Domain events: past facts, each in a CloudEvents 1.0 envelope that any CloudEvents SDK can read (docs/events.md)."""
 
 import builtins
+import functools
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -129,6 +130,12 @@ def service_of(data: type) -> str:
 def matches(pattern: str, event_type: str) -> bool:
     """Whether a type falls under `*`, `invoice.*` or a full name."""
     return pattern in ("*", event_type) or (pattern.endswith(".*") and event_type.startswith(pattern[:-1]))
+
+
+@functools.lru_cache(maxsize=1024)
+def matches_any(patterns: tuple[str, ...], event_type: str) -> bool:
+    """Whether a type falls under one of these: asked for each event again and again, of few types."""
+    return any(matches(pattern, event_type) for pattern in patterns)
 
 
 def _with_changes(data: bytes, changes: Changes | None) -> bytes:

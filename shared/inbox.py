@@ -7,6 +7,7 @@ times; what then still fails is given up and handed to the bus, which keeps it a
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -45,7 +46,11 @@ LAG_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600),
 )
 
-RECORD = "insert into inbox (event_id) select unnest($1::uuid[]) on conflict do nothing returning event_id"
+RECORD = """
+    insert into inbox (event_id)
+    select event_id from unnest($1::uuid[]) as event_id, set_config('synchronous_commit', $2, true) as waiting
+    on conflict do nothing returning event_id
+"""
 FORGET = """
     delete from inbox where ctid = any(array(
         select ctid from inbox where received_at < now() - make_interval(days => $1) limit 10000))
@@ -60,7 +65,7 @@ class Subscription:
     """Which types a handler takes: a name, `invoice.*`, `*`, or several of these.
 
     The handler runs inside the transaction that the bus opened, with one event; with `batch`, with a sequence of
-    all its new events at once, after the handlers of single events.
+    all its new events at once: before the handlers of single events where it stands before all of them, else after.
     """
 
     types: str | Sequence[str]
@@ -72,7 +77,7 @@ class Subscription:
         return (self.types,) if isinstance(self.types, str) else tuple(self.types)
 
     def takes(self, event: Event) -> bool:
-        return any(events.matches(pattern, event.type) for pattern in self.patterns)
+        return events.matches_any(self.patterns, event.type)
 
 
 def patterns_of(subscriptions: Iterable[Subscription]) -> tuple[str, ...]:
@@ -89,12 +94,22 @@ class Failure(NamedTuple):
 
 
 class Consumer:
-    """One service's table of subscriptions over its database."""
+    """One service's table of subscriptions over its database.
 
-    def __init__(self, service: str, database: Database, subscriptions: Iterable[Subscription]) -> None:
+    Without `durable` its commits do not wait for the disk. That is right where whatever settles an event is written
+    later to the same write-ahead log: a crash of the server then takes back both, and the event comes again.
+    """
+
+    def __init__(
+        self, service: str, database: Database, subscriptions: Iterable[Subscription], *, durable: bool = True
+    ) -> None:
         self.service = service
         self.database = database
+        self._synchronous_commit = "on" if durable else "off"
         self._subscriptions = tuple(subscriptions)
+        self._singles = tuple(each for each in self._subscriptions if not each.batch)
+        self._first = tuple(takewhile(lambda each: each.batch, self._subscriptions))
+        self._last = tuple(each for each in self._subscriptions[len(self._first) :] if each.batch)
         self.patterns = patterns_of(self._subscriptions)
 
     async def consume(self, batch: Sequence[Event]) -> list[Failure]:
@@ -168,22 +183,25 @@ class Consumer:
     async def _handle_once(self, batch: list[Event]) -> set[UUID]:
         try:
             async with self.database.transaction() as conn:
-                new = await _record(conn, batch)
+                new = await self._record(conn, batch)
                 await self._dispatch(conn, [event for event in batch if event.id in new])
         except TimeoutError as error:  # of a statement: the database does not answer, which is no event's fault
             raise DatabaseAway from error
         return new
 
     async def _dispatch(self, conn: Conn, batch: list[Event]) -> None:
-        singles = [subscription for subscription in self._subscriptions if not subscription.batch]
+        await _hand_over(conn, self._first, batch)
         for event in batch:
             tracing.begin(event.traceparent)
-            for subscription in singles:
+            for subscription in self._singles:
                 if subscription.takes(event):
                     await subscription.handler(conn, event)
-        for subscription in self._subscriptions:
-            if subscription.batch and (taken := [event for event in batch if subscription.takes(event)]):
-                await subscription.handler(conn, taken)
+        await _hand_over(conn, self._last, batch)
+
+    async def _record(self, conn: Conn, batch: list[Event]) -> set[UUID]:
+        """Remember the ids; returns those that are new. Sorted, so that two replicas cannot lock each other out."""
+        rows = await conn.fetch(RECORD, sorted(event.id for event in batch), self._synchronous_commit)
+        return {row["event_id"] for row in rows}
 
     def _measure(self, batch: list[Event], failures: list[Failure]) -> None:
         CONSUMED.labels(self.service, "dead").inc(len(failures))
@@ -191,6 +209,12 @@ class Consumer:
         lag = LAG_SECONDS.labels(self.service)
         for event in batch:
             lag.observe(max(0.0, (at - event.time).total_seconds()))
+
+
+async def _hand_over(conn: Conn, subscriptions: Iterable[Subscription], batch: list[Event]) -> None:
+    for subscription in subscriptions:
+        if taken := [event for event in batch if subscription.takes(event)]:
+            await subscription.handler(conn, taken)
 
 
 async def forget(database: Database) -> None:
@@ -203,9 +227,3 @@ async def forget(database: Database) -> None:
 def reason_of(error: BaseException) -> str:
     """What an operator reads about a failure, in one line of bounded length."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:REASON_CHARACTERS]
-
-
-async def _record(conn: Conn, batch: list[Event]) -> set[UUID]:
-    """Remember the ids; returns those that are new. Sorted, so that two replicas cannot lock each other out."""
-    rows = await conn.fetch(RECORD, sorted(event.id for event in batch))
-    return {row["event_id"] for row in rows}

@@ -51,7 +51,10 @@ PENDING = """
     where id > $1 and id <> all($2::bigint[]) and type <> all($3::text[])
     order by id limit $4
 """
-REMOVE = "delete from outbox where id = any($1::bigint[])"
+REMOVE = """
+    delete from outbox using set_config('synchronous_commit', 'off', true) where id = any($1::bigint[])
+"""
+"""Does not wait for the disk: what a crash of the server brings back is published again, and dropped by the inboxes."""
 MEASURE = """
     select count(*) as depth, coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as oldest_seconds
     from (select created_at from outbox order by id limit $1) as pending

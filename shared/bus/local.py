@@ -37,7 +37,7 @@ REVIVED = "delete from dead_events where requeued_at is not null and event_id = 
 
 
 class _Delivery(NamedTuple):
-    message: Message
+    event: Event
     settled: "asyncio.Future[Outcome]"
 
     def settle(self, outcome: Outcome) -> None:
@@ -53,8 +53,8 @@ class _Mailbox:
         self._filled = asyncio.Event()
         self._closed = False
 
-    def put(self, message: Message) -> "asyncio.Future[Outcome]":
-        delivery = _Delivery(message, asyncio.get_running_loop().create_future())
+    def put(self, event: Event) -> "asyncio.Future[Outcome]":
+        delivery = _Delivery(event, asyncio.get_running_loop().create_future())
         if self._closed:
             delivery.settle(Outcome.UNKNOWN)
         else:
@@ -99,7 +99,11 @@ class LocalBus:
         return [await _worst(settled) for settled in settling]
 
     def _deliver(self, message: Message) -> "list[asyncio.Future[Outcome]]":
-        return [box.put(message) for consumer, box in self._mailboxes if _wants(consumer, message)]
+        wanting = [box for consumer, box in self._mailboxes if events.matches_any(consumer.patterns, message.type)]
+        if not wanting:
+            return []
+        event = events.decode(message.body)
+        return [box.put(event) for box in wanting]
 
     async def consume(self, consumer: Consumer, stopping: asyncio.Event) -> None:
         mailbox = next(box for owner, box in self._mailboxes if owner is consumer)
@@ -111,10 +115,6 @@ class LocalBus:
     async def close(self) -> None:
         for _, mailbox in self._mailboxes:
             mailbox.close()
-
-
-def _wants(consumer: Consumer, message: Message) -> bool:
-    return any(events.matches(pattern, message.type) for pattern in consumer.patterns)
 
 
 async def _worst(settled: "list[asyncio.Future[Outcome]]") -> Outcome:
@@ -132,7 +132,7 @@ async def _work_through(mailbox: _Mailbox, consumer: Consumer, stopping: asyncio
         batch = await mailbox.take()
         outcome = Outcome.UNKNOWN
         try:
-            await _handle(consumer, [events.decode(delivery.message.body) for delivery in batch])
+            await _handle(consumer, [delivery.event for delivery in batch])
             outcome = Outcome.CONFIRMED
         finally:
             for delivery in batch:

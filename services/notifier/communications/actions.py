@@ -125,9 +125,7 @@ async def follow_customer(conn: Conn, tenant_id: UUID, customer: CustomerData, *
 
 async def follow_invoice(conn: Conn, tenant_id: UUID, invoice: InvoiceData, *, at: datetime, now: datetime) -> None:
     """Cancel what waits about an invoice that is paid, voided, disputed or in a plan."""
-    reason = SILENCING.get(invoice.status)
-    if reason is None:
-        return
+    reason = SILENCING[invoice.status]
     kinds = REMINDERS if invoice.status != "cancelled" else REMINDERS | {"send", "email", "plan_instalment"}
     if invoice.status != "in_payment_plan":
         kinds |= {"plan_instalment"}

@@ -8,7 +8,7 @@ import msgspec
 
 from services.notifier.communications import actions, store
 from services.notifier.communications.events import Kind
-from services.notifier.communications.model import NewCommunication, day, money
+from services.notifier.communications.model import SILENCING, NewCommunication, day, money
 from services.notifier.recipients import store as recipients
 from services.notifier.recipients.model import (
     AllocationData,
@@ -79,10 +79,16 @@ async def remember_customer(conn: Conn, event: Event) -> None:
         await actions.follow_customer(conn, event.tenant_id, customer, now=clock.now())
 
 
-async def remember_invoice(conn: Conn, event: Event) -> None:
-    """Keep the copy, and cancel what must not be said any more."""
+async def remember_invoices(conn: Conn, events: Sequence[Event]) -> None:
+    """Keep the copies, before anything else in the batch looks at them."""
+    told = [recipients.Told(event.tenant_id, event.sequence, event.decode(InvoiceData)) for event in events]
+    await recipients.save_invoices(conn, told, now=clock.now())
+
+
+async def follow_invoice(conn: Conn, event: Event) -> None:
+    """Cancel what must not be said any more."""
     invoice = event.decode(InvoiceData)
-    if await recipients.save_invoice(conn, event.tenant_id, invoice, event.sequence, now=clock.now()):
+    if invoice.status in SILENCING and await recipients.is_newest(conn, event.tenant_id, invoice.id, event.sequence):
         await actions.follow_invoice(conn, event.tenant_id, invoice, at=event.time, now=clock.now())
 
 
@@ -163,9 +169,10 @@ INVOICES = (
 )
 
 SUBSCRIPTIONS = (
+    Subscription(INVOICES, remember_invoices, batch=True),
     Subscription("communication.requested", store_request),
     Subscription(("customer.created", "customer.updated"), remember_customer),
-    Subscription(INVOICES, remember_invoice),
+    Subscription(INVOICES, follow_invoice),
     Subscription("payment_plan.enrolled", remember_plan),
     Subscription(("payment_plan.completed", "payment_plan.defaulted"), forget_plan),
     Subscription("payment.matched", thank),

@@ -56,4 +56,5 @@ async def learn_of_invoice(runtime: Runtime, tenant_id: UUID, invoice_id: UUID) 
     found = await runtime.internal.get("invoices", path, InvoiceAnswer, tenant_id=tenant_id)
     if found is not None:
         async with runtime.database.transaction() as conn:
-            await store.save_invoice(conn, tenant_id, found.data, found.data.version, now=clock.now())
+            told = store.Told(tenant_id, found.data.version, found.data)
+            await store.save_invoices(conn, [told], now=clock.now())

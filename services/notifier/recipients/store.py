@@ -1,7 +1,8 @@
 """Rows of the copies. An older event never overwrites a newer one."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -65,31 +66,51 @@ REMOVE = (
 )
 
 
-async def save_invoice(conn: Conn, tenant_id: UUID, invoice: InvoiceData, sequence: int, *, now: datetime) -> bool:
-    """Keep an invoice, and let the dunning clock look at it; False where a newer state is known."""
-    newer = await conn.fetchval(
+class Told(NamedTuple):
+    """A tenant's invoice as one of its events told of it."""
+
+    tenant_id: UUID
+    sequence: int
+    invoice: InvoiceData
+
+
+async def save_invoices(conn: Conn, told: Iterable[Told], *, now: datetime) -> None:
+    """Keep the newest state of invoices, and let the dunning clock look at them."""
+    newest = {each.invoice.id: each for each in sorted(told, key=lambda each: each.sequence)}
+    rows = sorted(newest.values(), key=lambda each: each.invoice.id)
+    await conn.execute(
         """insert into invoices (tenant_id, invoice_id, sequence, customer_id, invoice_number, status, due_date,
                currency, amount_due_cents, archived, look_at)
-           select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 where not exists (
-               select from customers where tenant_id = $1 and customer_id = $4 and deleted_at is not null)
+           select told.*, $11 from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::text[],
+               $7::date[], $8::text[], $9::bigint[], $10::boolean[]) as told (tenant_id, invoice_id, sequence,
+               customer_id, invoice_number, status, due_date, currency, amount_due_cents, archived)
+           where not exists (select from customers c where c.tenant_id = told.tenant_id
+               and c.customer_id = told.customer_id and c.deleted_at is not null)
            on conflict (tenant_id, invoice_id) do update set sequence = excluded.sequence,
                customer_id = excluded.customer_id, invoice_number = excluded.invoice_number, status = excluded.status,
                due_date = excluded.due_date, currency = excluded.currency,
                amount_due_cents = excluded.amount_due_cents, archived = excluded.archived, look_at = excluded.look_at
-           where invoices.sequence < excluded.sequence returning true""",
-        tenant_id,
-        invoice.id,
-        sequence,
-        invoice.customer_id,
-        invoice.invoice_number,
-        invoice.status,
-        invoice.due_date,
-        invoice.currency,
-        invoice.due_cents,
-        invoice.archived_at is not None,
+           where invoices.sequence < excluded.sequence""",
+        [each.tenant_id for each in rows],
+        [each.invoice.id for each in rows],
+        [each.sequence for each in rows],
+        [each.invoice.customer_id for each in rows],
+        [each.invoice.invoice_number for each in rows],
+        [each.invoice.status for each in rows],
+        [each.invoice.due_date for each in rows],
+        [each.invoice.currency for each in rows],
+        [each.invoice.due_cents for each in rows],
+        [each.invoice.archived_at is not None for each in rows],
         now,
     )
-    return bool(newer)
+
+
+async def is_newest(conn: Conn, tenant_id: UUID, invoice_id: UUID, sequence: int) -> bool:
+    """Whether nothing newer is known of an invoice."""
+    known: int | None = await conn.fetchval(
+        "select sequence from invoices where tenant_id = $1 and invoice_id = $2", tenant_id, invoice_id
+    )
+    return known == sequence
 
 
 async def save_plan(conn: Conn, tenant_id: UUID, plan: PlanData) -> None:

@@ -49,15 +49,25 @@ class Examined(NamedTuple):
 
 async def remember_invoices(conn: Conn, tenant_id: UUID, invoices: Sequence[KnownInvoice], *, now: datetime) -> None:
     """Keep the newest of each invoice, and look again at the payments that they may explain."""
-    if not invoices:
+    await remember_all(conn, {tenant_id: invoices}, now=now)
+
+
+async def remember_all(conn: Conn, told: Mapping[UUID, Sequence[KnownInvoice]], *, now: datetime) -> None:
+    """The same for several tenants at once."""
+    newest = {tenant_id: _newest(invoices) for tenant_id, invoices in told.items() if invoices}
+    if not newest:
         return
-    newest: dict[UUID, KnownInvoice] = {}
-    for invoice in sorted(invoices, key=lambda invoice: invoice.sequence):
-        newest[invoice.id] = invoice
-    tick = await store.next_tick(conn, tenant_id)
-    news = set(await store.put_invoices(conn, tenant_id, list(newest.values()), tick))
-    fresh = [invoice for invoice in newest.values() if invoice.id in news]
-    payable = [invoice for invoice in fresh if invoice.is_payable and invoice.due_cents > 0]
+    await store.put_invoices(conn, newest, await store.next_ticks(conn, newest))
+    for tenant_id in await store.that_wait(conn, newest):
+        await _look_again(conn, tenant_id, newest[tenant_id], now)
+
+
+def _newest(invoices: Sequence[KnownInvoice]) -> list[KnownInvoice]:
+    return list({invoice.id: invoice for invoice in sorted(invoices, key=lambda invoice: invoice.sequence)}.values())
+
+
+async def _look_again(conn: Conn, tenant_id: UUID, invoices: Sequence[KnownInvoice], now: datetime) -> None:
+    payable = [invoice for invoice in invoices if invoice.is_payable and invoice.due_cents > 0]
     if payable:
         payers = {names.key(invoice.customer_name) for invoice in payable}
         payers |= await store.aliases_of(conn, tenant_id, {invoice.customer_id for invoice in payable})

@@ -21,10 +21,11 @@ async def queue_payments(conn: Conn, events: Sequence[Event]) -> None:
 
 async def remember_invoices(conn: Conn, events: Sequence[Event]) -> None:
     """Keep our copy of the invoices, the newest state of each."""
-    for tenant_id, some in by_tenant(events).items():
-        seen = [event.decode(SeenInvoice) for event in some]
-        await actions.remember_invoices(conn, tenant_id, [known_invoice(i) for i in seen], now=clock.now())
-        for invoice in seen:
+    seen = {tenant_id: [event.decode(SeenInvoice) for event in some] for tenant_id, some in by_tenant(events).items()}
+    told = {tenant_id: [known_invoice(invoice) for invoice in some] for tenant_id, some in seen.items()}
+    await actions.remember_all(conn, told, now=clock.now())
+    for tenant_id, some in seen.items():
+        for invoice in some:
             if invoice.status == "cancelled" and invoice.payments is not None:  # nothing leads back from there
                 standing = frozenset(payment.allocation_id for payment in invoice.payments)
                 await actions.drop_unapplied(conn, tenant_id, invoice.id, standing, now=clock.now())

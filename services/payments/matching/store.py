@@ -3,7 +3,7 @@
 Every transaction that changes the copy takes the tenant's next tick first, and with it the lock on the tenant's clock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -106,27 +106,33 @@ _COLUMNS = """id, customer_id, customer_name, number, currency, amount_cents, du
 
 async def next_tick(conn: Conn, tenant_id: UUID) -> int:
     """Lock the tenant's clock and move it on; whatever is written under it carries this tick."""
-    tick: int = await conn.fetchval(
-        "insert into matching_clocks (tenant_id, tick) values ($1, 1)"
-        " on conflict (tenant_id) do update set tick = matching_clocks.tick + 1 returning tick",
-        tenant_id,
+    return (await next_ticks(conn, [tenant_id]))[tenant_id]
+
+
+async def next_ticks(conn: Conn, tenant_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """The same for several tenants, locked in the order of their ids."""
+    rows = await conn.fetch(
+        """insert into matching_clocks (tenant_id, tick) select tenant_id, 1 from unnest($1::uuid[]) as tenant_id
+           on conflict (tenant_id) do update set tick = matching_clocks.tick + 1 returning tenant_id, tick""",
+        sorted(tenant_ids),
     )
-    return tick
+    return {row["tenant_id"]: row["tick"] for row in rows}
 
 
-async def put_invoices(conn: Conn, tenant_id: UUID, invoices: Sequence[KnownInvoice], tick: int) -> list[UUID]:
-    """Keep the newest of each invoice; returns the ids of those that were news."""
+async def put_invoices(conn: Conn, invoices: Mapping[UUID, Sequence[KnownInvoice]], ticks: Mapping[UUID, int]) -> None:
+    """Keep the newest of each invoice, by tenant, and what is claimed of it."""
+    told = [(tenant_id, ticks[tenant_id], i) for tenant_id, some in invoices.items() for i in some]
     rows = await conn.fetch(
         """insert into known_invoices as known (tenant_id, tick, id, customer_id, customer_name, number, number_keys,
                currency, amount_cents, due_cents, issue_date, due_date, terms, status, archived, sequence, counted)
-           select $1::uuid, $2::bigint, id, customer_id, customer_name, number, string_to_array(keys, ' '), currency,
+           select tenant_id, tick, id, customer_id, customer_name, number, string_to_array(keys, ' '), currency,
                amount_cents, due_cents, issue_date, due_date, terms, status, archived, sequence,
                string_to_array(counted, ' ')::uuid[]
-           from unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
-               $10::bigint[], $11::date[], $12::date[], $13::text[], $14::text[], $15::boolean[], $16::bigint[],
-               $17::text[])
-               as news (id, customer_id, customer_name, number, keys, currency, amount_cents, due_cents, issue_date,
-                        due_date, terms, status, archived, sequence, counted)
+           from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[],
+               $8::text[], $9::bigint[], $10::bigint[], $11::date[], $12::date[], $13::text[], $14::text[],
+               $15::boolean[], $16::bigint[], $17::text[])
+               as news (tenant_id, tick, id, customer_id, customer_name, number, keys, currency, amount_cents,
+                        due_cents, issue_date, due_date, terms, status, archived, sequence, counted)
            on conflict (tenant_id, id) do update set customer_id = excluded.customer_id,
                customer_name = excluded.customer_name, number = excluded.number, number_keys = excluded.number_keys,
                currency = excluded.currency, amount_cents = excluded.amount_cents, due_cents = excluded.due_cents,
@@ -134,28 +140,27 @@ async def put_invoices(conn: Conn, tenant_id: UUID, invoices: Sequence[KnownInvo
                status = excluded.status, archived = excluded.archived, sequence = excluded.sequence,
                counted = excluded.counted, tick = excluded.tick
                where known.sequence < excluded.sequence and known.status <> 'deleted'
-           returning id""",
-        tenant_id,
-        tick,
-        [i.id for i in invoices],
-        [i.customer_id for i in invoices],
-        [i.customer_name for i in invoices],
-        [i.number for i in invoices],
-        [" ".join(number_keys(i.number)) for i in invoices],
-        [i.currency for i in invoices],
-        [i.amount_cents for i in invoices],
-        [i.due_cents for i in invoices],
-        [i.issue_date for i in invoices],
-        [i.due_date for i in invoices],
-        [i.terms for i in invoices],
-        [i.status for i in invoices],
-        [i.archived for i in invoices],
-        [i.sequence for i in invoices],
-        [" ".join(str(allocation_id) for allocation_id in i.counted) for i in invoices],
+           returning tenant_id, id, tick""",
+        [tenant_id for tenant_id, _, _ in told],
+        [tick for _, tick, _ in told],
+        [i.id for _, _, i in told],
+        [i.customer_id for _, _, i in told],
+        [i.customer_name for _, _, i in told],
+        [i.number for _, _, i in told],
+        [" ".join(number_keys(i.number)) for _, _, i in told],
+        [i.currency for _, _, i in told],
+        [i.amount_cents for _, _, i in told],
+        [i.due_cents for _, _, i in told],
+        [i.issue_date for _, _, i in told],
+        [i.due_date for _, _, i in told],
+        [i.terms for _, _, i in told],
+        [i.status for _, _, i in told],
+        [i.archived for _, _, i in told],
+        [i.sequence for _, _, i in told],
+        [" ".join(str(allocation_id) for allocation_id in i.counted) for _, _, i in told],
     )
-    news = [row["id"] for row in rows]
-    await claim(conn, tenant_id, news, tick)
-    return news
+    if rows:
+        await _claim(conn, [(row["tenant_id"], row["id"], row["tick"]) for row in rows])
 
 
 def number_keys(number: str | None) -> list[str]:
@@ -251,21 +256,27 @@ async def closed_numbers(conn: Conn, tenant_id: UUID, keys: Sequence[str]) -> di
 async def claim(conn: Conn, tenant_id: UUID, invoice_ids: Sequence[UUID], tick: int) -> None:
     """Recompute what payments have asked of these invoices that the amount due does not show yet.
 
-    The only place where it is written: what is pending, and what is applied but not in the newest event.
+    What is pending, and what is applied but not in the newest event.
     """
+    await _claim(conn, [(tenant_id, invoice_id, tick) for invoice_id in sorted(set(invoice_ids))])
+
+
+async def _claim(conn: Conn, invoices: Sequence[tuple[UUID, UUID, int]]) -> None:
+    """The only place where it is written. Invoices that no payment ever asked anything of cost a look at an index."""
     await conn.execute(
-        """update known_invoices known set tick = $3, claimed_cents = claims.cents
-           from (select i.id, coalesce(sum(a.write_off_cents + case when a.state = 'pending' then a.amount_cents
-                        else a.applied_cents end), 0) as cents
-                 from known_invoices i
-                 left join allocations a on a.tenant_id = i.tenant_id and a.invoice_id = i.id
-                    and (a.state = 'pending' or (a.state in ('applied', 'reversing') and not a.id = any(i.counted)))
-                 where i.tenant_id = $1 and i.id = any($2)
-                 group by i.id) claims
-           where known.tenant_id = $1 and known.id = claims.id and known.claimed_cents <> claims.cents""",
-        tenant_id,
-        sorted(set(invoice_ids)),
-        tick,
+        """update known_invoices known set tick = claims.tick, claimed_cents = claims.cents
+           from (select i.tenant_id, i.id, told.tick, coalesce(sum(a.write_off_cents + case when a.state = 'pending'
+                        then a.amount_cents else a.applied_cents end)
+                        filter (where a.state = 'pending'
+                            or (a.state in ('applied', 'reversing') and not a.id = any(i.counted))), 0) as cents
+                 from unnest($1::uuid[], $2::uuid[], $3::bigint[]) as told (tenant_id, id, tick)
+                 join allocations a on a.tenant_id = told.tenant_id and a.invoice_id = told.id
+                 join known_invoices i on i.tenant_id = told.tenant_id and i.id = told.id
+                 group by i.tenant_id, i.id, told.tick) claims
+           where known.tenant_id = claims.tenant_id and known.id = claims.id and known.claimed_cents <> claims.cents""",
+        [tenant_id for tenant_id, _, _ in invoices],
+        [invoice_id for _, invoice_id, _ in invoices],
+        [tick for _, _, tick in invoices],
     )
 
 
@@ -363,6 +374,16 @@ async def stop_waiting(conn: Conn, tenant_id: UUID, payment_ids: Sequence[UUID])
     await conn.execute(
         "delete from waiting_payments where tenant_id = $1 and payment_id = any($2)", tenant_id, sorted(payment_ids)
     )
+
+
+async def that_wait(conn: Conn, tenant_ids: Iterable[UUID]) -> list[UUID]:
+    """Those of these tenants that have a payment which waits for its invoice."""
+    rows = await conn.fetch(
+        """select tenant_id from unnest($1::uuid[]) as told (tenant_id)
+           where exists (select from waiting_payments w where w.tenant_id = told.tenant_id and w.queued_at is null)""",
+        list(tenant_ids),
+    )
+    return [row["tenant_id"] for row in rows]
 
 
 async def requeue(

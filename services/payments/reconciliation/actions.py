@@ -1,6 +1,6 @@
 """Queueing facts, approving them, and noting how the accounting system took them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -14,12 +14,14 @@ from shared.db import Conn
 Action = Literal["mark_synced", "mark_failed"]
 
 
-async def queue(conn: Conn, tenant_id: UUID, facts: Sequence[Fact], *, now: datetime) -> None:
-    """Queue the facts that are new."""
-    if facts:
-        limit = await store.approval_limit(conn, tenant_id)
-        made = await store.insert(conn, tenant_id, model.distinct(facts), limit, now)
-        await outbox.put(conn, *(events.announce(events.RECORD_CREATED, tenant_id, change) for change in made))
+async def queue(conn: Conn, facts: Mapping[UUID, Sequence[Fact]], *, now: datetime) -> None:
+    """Queue the facts that are new, by tenant."""
+    some = {tenant_id: model.distinct(told) for tenant_id, told in facts.items() if told}
+    if some:
+        made = await store.insert(conn, some, await store.approval_limits(conn, some), now)
+        await outbox.put(
+            conn, *(events.announce(events.RECORD_CREATED, tenant_id, change) for tenant_id, change in made)
+        )
 
 
 async def mark(

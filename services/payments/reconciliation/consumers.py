@@ -14,10 +14,9 @@ from shared.inbox import Subscription
 async def queue_facts(conn: Conn, events: Sequence[Event]) -> None:
     """Queue what is bookable in a batch of events."""
     facts: dict[UUID, list[Fact]] = {}
-    for event in sorted(events, key=lambda event: event.tenant_id):
+    for event in events:
         facts.setdefault(event.tenant_id, []).extend(_facts(event))
-    for tenant_id, some in facts.items():
-        await actions.queue(conn, tenant_id, some, now=clock.now())
+    await actions.queue(conn, facts, now=clock.now())
 
 
 def _facts(event: Event) -> list[Fact]:

@@ -136,6 +136,7 @@ class SeenPayment(msgspec.Struct, frozen=True, kw_only=True):
 
 BILLED = ("amount", "discount_amount", "tax_amount", "adjustment_amount", "external_payment_amount", "line_items")
 CHANGEABLE = {*BILLED, "amount_due", "written_off_amount"}
+TYPES = {field.name: field.type for field in msgspec.structs.fields(SeenInvoice)}
 AccountKey = tuple[str | None, UUID | None]
 
 
@@ -157,9 +158,10 @@ def invoice_facts(invoice: SeenInvoice, occurred_at: datetime) -> list[Fact]:
 
 def previous(invoice: SeenInvoice) -> SeenInvoice:
     """The invoice before the change that its event tells of."""
-    hints = {field.name: field.type for field in msgspec.structs.fields(SeenInvoice)}
+    if not invoice.changes:
+        return invoice
     old = {
-        name: msgspec.json.decode(pair[0], type=hints[name])
+        name: msgspec.json.decode(pair[0], type=TYPES[name])
         for name, pair in invoice.changes.items()
         if name in CHANGEABLE
     }

@@ -1,6 +1,6 @@
 """Rows of the reconciliation queue."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -25,49 +25,51 @@ SORTS = {"created_at": Sort("created_at", datetime)}
 
 
 async def insert(
-    conn: Conn, tenant_id: UUID, facts: Sequence[Fact], limit_cents: int | None, now: datetime
-) -> list[AccountingChange]:
-    """Queue facts; returns the changes of those that were not queued before."""
+    conn: Conn, facts: Mapping[UUID, Sequence[Fact]], limits: Mapping[UUID, int], now: datetime
+) -> list[tuple[UUID, AccountingChange]]:
+    """Queue facts, by tenant; returns the changes of those that were not queued before, with their tenants.
+
+    `limits` are the cents above which write-offs and credit notes wait, for the tenants that want that.
+    """
+    new = [(tenant_id, fact) for tenant_id, some in facts.items() for fact in some]
     rows = await conn.fetch(
         f"""insert into reconciliation_changes (tenant_id, id, source, change_type, invoice_id, invoice_number,
-            customer_id,
-                payment_id, credit_note_id, currency, amount_before_cents, amount_after_cents, lines, description,
-                actor,
-                occurred_at, approval_status, approved_at, created_at, updated_at)
-            select $1::uuid, new.id, new.source, new.change_type, new.invoice_id, new.invoice_number, new.customer_id,
-                new.payment_id, new.credit_note_id, new.currency, new.amount_before_cents, new.amount_after_cents,
-                new.lines::jsonb, new.description, new.actor, new.occurred_at,
+                customer_id, payment_id, credit_note_id, currency, amount_before_cents, amount_after_cents, lines,
+                description, actor, occurred_at, approval_status, approved_at, created_at, updated_at)
+            select new.tenant_id, new.id, new.source, new.change_type, new.invoice_id, new.invoice_number,
+                new.customer_id, new.payment_id, new.credit_note_id, new.currency, new.amount_before_cents,
+                new.amount_after_cents, new.lines::jsonb, new.description, new.actor, new.occurred_at,
                 case when new.waits then 'waiting' else 'approved' end,
-                case when new.waits then null else $2::timestamptz end, $2::timestamptz, $2::timestamptz
-            from unnest($3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::uuid[], $9::uuid[], $10::uuid[],
-                $11::text[], $12::bigint[], $13::bigint[], $14::text[], $15::text[], $16::text[], $17::timestamptz[],
-                $18::boolean[])
-                as new (id, source, change_type, invoice_id, invoice_number, customer_id, payment_id,
-                credit_note_id, currency,
-                        amount_before_cents, amount_after_cents, lines, description, actor, occurred_at, waits)
-            order by new.source
+                case when new.waits then null else $1::timestamptz end, $1::timestamptz, $1::timestamptz
+            from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::uuid[], $9::uuid[],
+                $10::uuid[], $11::text[], $12::bigint[], $13::bigint[], $14::text[], $15::text[], $16::text[],
+                $17::timestamptz[], $18::boolean[])
+                as new (tenant_id, id, source, change_type, invoice_id, invoice_number, customer_id, payment_id,
+                    credit_note_id, currency, amount_before_cents, amount_after_cents, lines, description, actor,
+                    occurred_at, waits)
+            order by new.tenant_id, new.source
             on conflict (tenant_id, source) do nothing
-            returning {COLUMNS}""",
-        tenant_id,
+            returning tenant_id, {COLUMNS}""",
         now,
-        [uuid7() for _ in facts],
-        [fact.source for fact in facts],
-        [fact.change_type for fact in facts],
-        [fact.invoice_id for fact in facts],
-        [fact.invoice_number for fact in facts],
-        [fact.customer_id for fact in facts],
-        [fact.payment_id for fact in facts],
-        [fact.credit_note_id for fact in facts],
-        [fact.currency for fact in facts],
-        [fact.amount_before_cents for fact in facts],
-        [fact.amount_after_cents for fact in facts],
-        [msgspec.json.encode(fact.lines).decode() for fact in facts],
-        [fact.description for fact in facts],
-        [fact.actor for fact in facts],
-        [fact.occurred_at for fact in facts],
-        [model.waits(fact, limit_cents) for fact in facts],
+        [tenant_id for tenant_id, _ in new],
+        [uuid7() for _ in new],
+        [fact.source for _, fact in new],
+        [fact.change_type for _, fact in new],
+        [fact.invoice_id for _, fact in new],
+        [fact.invoice_number for _, fact in new],
+        [fact.customer_id for _, fact in new],
+        [fact.payment_id for _, fact in new],
+        [fact.credit_note_id for _, fact in new],
+        [fact.currency for _, fact in new],
+        [fact.amount_before_cents for _, fact in new],
+        [fact.amount_after_cents for _, fact in new],
+        [msgspec.json.encode(fact.lines).decode() for _, fact in new],
+        [fact.description for _, fact in new],
+        [fact.actor for _, fact in new],
+        [fact.occurred_at for _, fact in new],
+        [model.waits(fact, limits.get(tenant_id)) for tenant_id, fact in new],
     )
-    return [change_of(row) for row in rows]
+    return [(row["tenant_id"], change_of(row)) for row in rows]
 
 
 async def listing(conn: Conn, where: Where, query: PageQuery) -> Page[AccountingChange]:
@@ -129,10 +131,17 @@ async def approve(conn: Conn, tenant_id: UUID, change_id: UUID, *, actor: str, n
 
 async def approval_limit(conn: Conn, tenant_id: UUID) -> int | None:
     """Above how many cents write-offs and credit notes wait; None: they never do."""
-    limit: int | None = await conn.fetchval(
-        "select approval_limit_cents from reconciliation_settings where tenant_id = $1", tenant_id
+    return (await approval_limits(conn, [tenant_id])).get(tenant_id)
+
+
+async def approval_limits(conn: Conn, tenant_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """The same for those of several tenants that have one."""
+    rows = await conn.fetch(
+        """select tenant_id, approval_limit_cents from reconciliation_settings
+           where tenant_id = any($1) and approval_limit_cents is not null""",
+        list(tenant_ids),
     )
-    return limit
+    return {row["tenant_id"]: row["approval_limit_cents"] for row in rows}
 
 
 async def put_approval_limit(conn: Conn, tenant_id: UUID, limit_cents: int | None) -> None:

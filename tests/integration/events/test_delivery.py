@@ -95,6 +95,23 @@ async def test_a_batch_handler_gets_all_new_events_of_a_batch_at_once(town: Town
     assert len(sizes) < 30
 
 
+async def test_a_batch_handler_that_stands_first_runs_before_the_handlers_of_single_events(town: Town) -> None:
+    seen: list[int] = []
+
+    async def keep_all(conn: Conn, batch: Sequence[Event]) -> None:
+        for event in batch:
+            await note(conn, event)
+
+    async def look(conn: Conn, event: Event) -> None:
+        seen.append(await conn.fetchval("select count(*) from effects where event_id = $1", event.id))
+
+    await town.announce(*(a_thing(str(number)) for number in range(5)))
+    async with town.running((Subscription("thing.*", keep_all, batch=True), Subscription("thing.*", look))):
+        await town.heard(5)
+
+    assert seen == [1] * 5
+
+
 async def test_a_type_that_nobody_hears_does_not_stand_before_others(town: Town) -> None:
     async with town.running():
         await town.announce(*(a_thing("noise", kind=THING_UNHEARD) for _ in range(600)))
