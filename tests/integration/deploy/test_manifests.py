@@ -181,16 +181,6 @@ def test_the_generated_secrets_are_the_ones_that_are_named(manifests: list[Manif
     assert made["arpilot-keys"] == {"ARPILOT_SECRET_KEY", "ARPILOT_ENCRYPTION_KEYS"}
 
 
-def test_nothing_may_come_in_or_go_out_unless_a_rule_says_so(manifests: list[Manifest]) -> None:
-    rules = {m["metadata"]["name"]: m["spec"] for m in of_kind(manifests, "NetworkPolicy")}
-
-    nobody = rules["arpilot-nobody"]
-    assert nobody["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "arpilot"}}
-    assert nobody["policyTypes"] == ["Ingress", "Egress"]
-    assert "ingress" not in nobody
-    assert "egress" not in nobody
-
-
 def test_the_broker_is_a_cluster_of_three_in_production() -> None:
     broker = of_kind(render("production"), "RabbitmqCluster")[0]
 

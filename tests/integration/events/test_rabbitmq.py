@@ -125,11 +125,10 @@ async def test_a_message_that_kills_each_consumer_is_given_up_by_the_broker(rabb
         await rabbit_town.announce(a_thing("before"))
         await rabbit_town.heard(1)
     async with _channel(rabbit_town) as channel:
-        queue = await channel.get_queue(queue_of("mirror"))
         await channel.default_exchange.publish(aio_pika.Message(b"{}", message_id="deadly"), queue_of("mirror"))
-        for _ in range(DELIVERY_LIMIT + 1):
-            message = await queue.get()
-            await message.nack(requeue=True)
+    for _ in range(DELIVERY_LIMIT + 1):
+        async with _channel(rabbit_town) as channel:  # closed with the message in hand, as by the end of a process
+            await (await channel.get_queue(queue_of("mirror"))).get()
 
     (letter,) = await rabbit_town.died(1)
     assert letter.event_id == "deadly"
