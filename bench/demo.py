@@ -24,7 +24,7 @@ INVOICES_A_CALL = 100
 PAYMENTS_A_CALL = 500
 LOOK_SECONDS = 0.5
 MOST_LOOKS = 60
-QUIET_LOOKS = 4
+QUIET_LOOKS = 8
 """Cash application is done when this many looks in a row find nothing new."""
 
 
