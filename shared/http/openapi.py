@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -66,9 +66,13 @@ def document(routes: Iterable[Route], *, version: str, server_url: str = "/") ->
     schemas, components = msgspec.json.schema_components(kinds, schema_hook=schema_hook, ref_template=REF)
     by_kind = dict(zip(kinds, schemas, strict=True))
     paths: dict[str, Any] = {}
-    taken: set[str] = set()
+    names: dict[str, Route] = {}
     for route in shown:
-        operation = _operation(route, _operation_id(route, taken), by_kind)
+        names[_operation_id(route, names)] = route
+    for name, route in names.items():
+        operation = _operation(route, name, by_kind)
+        if links := _links(route, names):
+            operation["responses"][str(route.status)]["links"] = links
         paths.setdefault(route.path, {})[route.method.lower()] = operation
     described: dict[str, Any] = {
         "openapi": "3.1.0",
@@ -152,7 +156,19 @@ def _operation(route: Route, operation_id: str, by_kind: dict[Any, Any]) -> dict
     return operation
 
 
-def _operation_id(route: Route, taken: set[str]) -> str:
+def _links(route: Route, names: Mapping[str, Route]) -> dict[str, Any]:
+    """What can be done next with an object that was just made: all below its own address."""
+    if route.method != "POST" or route.status not in (201, 202):
+        return {}
+    found = {name: re.match(rf"{re.escape(route.path)}s?/{{(\w+)}}", other.path) for name, other in names.items()}
+    return {
+        name: {"operationId": name, "parameters": {match[1]: "$response.body#/data/id"}}
+        for name, match in found.items()
+        if match is not None
+    }
+
+
+def _operation_id(route: Route, taken: Container[str]) -> str:
     """The handler's name; with what tells it apart where several routes share a handler or a name."""
     name = route.handler.__name__
     last = [part for part in route.path.split("/") if part and not part.startswith("{")][-1]
@@ -162,9 +178,7 @@ def _operation_id(route: Route, taken: set[str]) -> str:
         f"{name}_by_{route.method.lower()}",
         f"{name}_{last}_by_{route.method.lower()}",
     )
-    chosen = next(candidate.replace("-", "_") for candidate in candidates if candidate.replace("-", "_") not in taken)
-    taken.add(chosen)
-    return chosen
+    return next(candidate.replace("-", "_") for candidate in candidates if candidate.replace("-", "_") not in taken)
 
 
 def _texts(route: Route) -> tuple[str, str]:
