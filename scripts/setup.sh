@@ -56,6 +56,7 @@ test_packages() {
     has rabbitmq-server || [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing="$missing rabbitmq-server"
     has chromium || missing="$missing chromium"
     has nginx || [ -x /usr/sbin/nginx ] || missing="$missing nginx-light"
+    ls /usr/lib/*/faketime/libfaketimeMT.so.1 > /dev/null 2>&1 || missing="$missing libfaketime"
     has pdftotext || missing="$missing poppler-utils"
     echo "$missing"
 }

@@ -47,9 +47,11 @@ class Process:
         }
 
     @property
-    def pid(self) -> int:
+    def most_bytes(self) -> int:
+        """The most memory that it has had."""
         assert self._process is not None
-        return self._process.pid
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
     def launch(self) -> None:
         """Begin to start, without waiting."""

@@ -31,6 +31,14 @@ class Scene:
         await self.system.kill()
         await self.system.start()
 
+    async def execute(self, statement: str) -> None:
+        """Change rows behind the services' backs."""
+        conn = await asyncpg.connect(self.database_url)
+        try:
+            await conn.execute(statement)
+        finally:
+            await conn.close()
+
     async def applications(self) -> int:
         """How often the invoices service has put money on an invoice, less how often it took it off."""
         conn = await asyncpg.connect(self.database_url)
@@ -147,6 +155,23 @@ async def test_with_invoices_away_a_match_is_pending_and_completes_by_itself(sce
     assert (answer.status, answer.data["match_status"]) == (200, "pending")
     assert (waiting["status"], waiting["applied_amount"]) == ("unmatched", 0)
     assert paid["applied_amount"] == 80
+    assert await due(scene.client, owed) == 19
+
+
+async def test_a_match_that_was_asked_for_under_a_clock_that_was_ahead_completes(scene: Scene) -> None:
+    await manual(scene.client)
+    owed = await an_invoice(scene.client, await a_customer(scene.client), 100)
+    await ask(scene.client, await a_payment(scene.client, 1), owed["id"])
+    made = await a_payment(scene.client, 80)
+    scene.between.closed = True
+    await ask(scene.client, made, owed["id"])
+    await scene.execute(
+        "update payments.allocations set updated_at = now() + interval '1 hour' where state = 'pending'"
+    )
+    scene.between.closed = False
+
+    await settled(scene.client, made, "matched", seconds=60)
+
     assert await due(scene.client, owed) == 19
 
 

@@ -7,7 +7,9 @@ from uuid import UUID
 import pytest
 
 from shared.clock import now
+from shared.http.client import InternalClient, ServiceAway
 from shared.identity import admin, tokens
+from shared.ids import uuid7
 from tests.harness import SECRETS, Client, System, wait_for
 
 
@@ -154,3 +156,11 @@ async def test_internal_routes_take_only_service_tokens(system: System, client: 
     client.key = tokens.sign(secret, "internal:customers", {"sub": "x"}, now=now(), seconds=60)
     assert (await client.get(path)).code == "customer_not_found"
     assert (await client.get("/v1/customers")).status == 401, "an internal token is no API token"
+
+
+async def test_a_service_whose_token_is_not_taken_counts_the_other_as_away(system: System) -> None:
+    caller = InternalClient("payments", {"invoices": system.base_url}, "a secret of another installation, long enough")
+
+    with pytest.raises(ServiceAway):
+        await caller.get("invoices", f"/internal/invoices/{uuid7()}", dict, tenant_id=uuid7())
+    await caller.close()
