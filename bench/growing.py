@@ -57,7 +57,9 @@ class Side:
 
     async def get(self) -> float:
         """Invoices read per second."""
-        return await reading.rate(self.running.base_url, f"/v1/invoices/{self.invoice_id}", self.running.tenants[0].key)
+        return await reading.rate(
+            self.running.base_url, [f"/v1/invoices/{self.invoice_id}"], self.running.tenants[0].key
+        )
 
     async def dispatch(self) -> float:
         """Deliveries per second."""

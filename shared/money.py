@@ -3,6 +3,7 @@
 The request types here are decoded by `shared.http.bodies` from the text of the JSON number, never through a float.
 """
 
+import functools
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import ClassVar, Self
@@ -12,6 +13,7 @@ MAX_CENTS = 999_999_999_999
 """9,999,999,999.99 in major units, the largest amount that the API takes."""
 
 
+@functools.lru_cache(maxsize=4096)  # most amounts are 0, or stand in an answer several times
 def major(cents: int) -> Decimal:
     """Major units of an amount in cents, with exactly two decimals; encodes as a JSON number."""
     return Decimal(cents).scaleb(-2)

@@ -1,7 +1,7 @@
 """W3C trace context: one id that follows a request through HTTP, outbox, bus and webhooks."""
 
+import random
 import re
-import secrets
 from contextvars import ContextVar
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -13,7 +13,8 @@ current: ContextVar[str | None] = ContextVar("traceparent", default=None)
 def begin(received: str | None) -> str:
     """Continue the trace that a caller sent, or begin one; returns the traceparent of this piece of work."""
     match = _TRACEPARENT.fullmatch(received) if received else None
-    trace_id = match.group(1) if match else secrets.token_hex(16)
-    traceparent = f"00-{trace_id}-{secrets.token_hex(8)}-01"
+    # ids only have to differ; the operating system's random numbers cost ten times as much
+    trace_id = match.group(1) if match else f"{random.getrandbits(128):032x}"
+    traceparent = f"00-{trace_id}-{random.getrandbits(64):016x}-01"
     current.set(traceparent)
     return traceparent

@@ -89,14 +89,15 @@ async def fetch(
     *,
     sorts: Mapping[str, Sort],
     default: str = "created_at",
-    count: str | int | None = None,
+    count: str | None = None,
     id_expression: str = "id",
 ) -> Page[asyncpg.Record]:
     """Read one piece of a list.
 
     `select` is `select … from …` without a where. `sorts` names what may be sorted by, `default` which of them is
     used, descending, when the caller names none. `count` is a cheaper statement for the total with the same bound
-    parameters, or the known total. Raises InvalidQuery for mixed styles, an unknown sort and a foreign cursor.
+    parameters; it travels with the rows, as their column `total_rows`. Raises InvalidQuery for mixed styles, an unknown
+    sort and a foreign cursor.
     """
     _refuse_mixed(query)
     name = query.sort or default
@@ -125,18 +126,23 @@ class _Listing(msgspec.Struct):
     order: str
     id_expression: str
 
-    async def by_page(self, query: PageQuery, count: str | int | None) -> Page[asyncpg.Record]:
+    async def by_page(self, query: PageQuery, count: str | None) -> Page[asyncpg.Record]:
         size, number = query.per_page or DEFAULT_SIZE, query.page or 1
+        # numbers in the text: with a limit that it does not know PostgreSQL would plan the statement each time
+        page = f"{self._ordered(self.where.sql, self.order)} limit {size}"
         arguments = self.where.arguments
-        if isinstance(count, int):
-            total = count
-        else:
-            statement = count or f"select count(*) from ({self.select} where {self.where.sql}) as everything"
-            total = await self.conn.fetchval(statement, *arguments)
-        limit = f"limit ${len(arguments) + 1} offset ${len(arguments) + 2}"
-        rows = await self._rows(self.where.sql, self.order, limit, [*arguments, size, (number - 1) * size])
-        pages = -(-total // size)
-        return Page(rows, {"page": number, "per_page": size, "total": total, "total_pages": pages})
+        if number > 1:
+            page, arguments = f"{page} offset ${len(arguments) + 1}", [*arguments, (number - 1) * size]
+        if count is not None:  # a select from a sorted sub-select keeps its order
+            page = f"select page.*, ({count}) as total_rows from ({page}) page"
+        rows = await self.conn.fetch(page, *arguments)
+        total = rows[0]["total_rows"] if rows and count is not None else await self._total(count)
+        return Page(rows, {"page": number, "per_page": size, "total": total, "total_pages": -(-total // size)})
+
+    async def _total(self, count: str | None) -> int:
+        everything = f"select count(*) from ({self.select} where {self.where.sql}) as everything"
+        total: int = await self.conn.fetchval(count or everything, *self.where.arguments)
+        return total
 
     async def by_cursor(self, query: PageQuery) -> Page[asyncpg.Record]:
         size = query.limit or DEFAULT_SIZE
@@ -151,16 +157,15 @@ class _Listing(msgspec.Struct):
             condition += (
                 f" and ({self.sort.expression}, {self.id_expression}) {sign} (${len(arguments) - 1}, ${len(arguments)})"
             )
-        arguments.append(size + 1)
-        rows = await self._rows(condition, order, f"limit ${len(arguments)}", arguments)
+        rows = list(await self.conn.fetch(f"{self._ordered(condition, order)} limit {size + 1}", *arguments))
         more, rows = len(rows) > size, rows[:size]
         if backward:
             rows.reverse()
         return Page(rows, self._cursors(rows, more=more, cursor=cursor, backward=backward))
 
-    async def _rows(self, condition: str, order: str, limit: str, arguments: list[object]) -> list[asyncpg.Record]:
+    def _ordered(self, condition: str, order: str) -> str:
         ordering = f"order by {self.sort.expression} {order}, {self.id_expression} {order}"
-        return list(await self.conn.fetch(f"{self.select} where {condition} {ordering} {limit}", *arguments))
+        return f"{self.select} where {condition} {ordering}"
 
     def _cursors(
         self, rows: Sequence[asyncpg.Record], *, more: bool, cursor: str | None, backward: bool

@@ -52,7 +52,7 @@ class Callers:
         deadline, task = self._known.get(token, (0.0, None))
         if task is None or deadline < self._monotonic():
             task = self._remember(token)
-        caller = await asyncio.shield(task)
+        caller = task.result() if task.done() else await asyncio.shield(task)
         if caller is None:
             raise InvalidToken
         return caller

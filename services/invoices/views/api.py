@@ -9,11 +9,10 @@ from aiohttp import web
 from msgspec import Meta
 
 from services.invoices.settlement.errors import InvoiceUnknown
-from services.invoices.settlement.events import Invoice, invoice_of
+from services.invoices.settlement.events import Invoice
 from services.invoices.settlement.model import Status
 from services.invoices.views import store
-from services.invoices.views.reading import Reading
-from shared import clock
+from services.invoices.views.reading import Reading, Wanted
 from shared.errors import FieldError, InvalidQuery
 from shared.http.calls import Call
 from shared.http.pages import PageQuery, Where
@@ -60,32 +59,30 @@ CONDITIONS = (
 )
 """Filters that compare one column."""
 
-ARCHIVED = {"false": False, "true": True, "any": None}
+COUNT = "select coalesce(sum(c.invoices), 0)::bigint from invoice_counts c where "
+"""How many invoices there are, from the counts that are kept rather than by counting."""
 
 
 async def get_invoice(call: Call[None, None]) -> web.StreamResponse:
     """An invoice with its line items, taxes, tags and payments."""
     invoice_id = call.id("invoice_id")
-    found = await call.runtime.use(Reading).find(call.caller.tenant_id, invoice_id)
+    wanted = Wanted(call.caller.tenant_id, invoice_id, call.caller.timezone, call.now)
+    found = await call.runtime.use(Reading).find(wanted)
     if found is None:
         raise InvoiceUnknown(invoice_id=invoice_id)
-    invoice, timezone = found
-    today = clock.today(timezone or call.caller.timezone, at=call.now)
-    return call.reply(invoice_of(invoice, today), version=invoice.version)
+    return call.reply(found.json, version=found.version)
 
 
 async def list_invoices(call: Call[None, InvoiceQuery]) -> web.StreamResponse:
     """Invoices, newest first, without line items and payments."""
     tenant_id = call.caller.tenant_id
     async with call.connection() as conn:
-        timezone = await store.timezone(conn, tenant_id) or call.caller.timezone
-        where, counted = _where(tenant_id, call.query, timezone)
-        total = None
-        if counted and not call.query.by_cursor:
-            total = await store.count(conn, tenant_id, _statuses(call.query), archived=ARCHIVED[call.query.archived])
-        page = await store.page(conn, where, call.query, total=total)
-    today = clock.today(timezone, at=call.now)
-    return call.page(page.map(lambda invoice: invoice_of(invoice, today, whole=False)))
+        timezone = call.caller.timezone
+        if call.query.created_at_start is not None or call.query.created_at_end is not None:
+            timezone = await store.timezone(conn, tenant_id) or timezone
+        where, count = _where(tenant_id, call.query, timezone)
+        reading = call.runtime.use(Reading)
+        return call.page(await reading.page(conn, where, call.query, count=count, timezone=timezone, now=call.now))
 
 
 ROUTES = (
@@ -98,11 +95,11 @@ def _statuses(query: InvoiceQuery) -> list[str] | None:
     return None if query.status is None else list(dict.fromkeys(query.status))
 
 
-def _where(tenant_id: UUID, query: InvoiceQuery, timezone: str) -> tuple[Where, bool]:
-    """The conditions of a list, and whether the kept counts know its total."""
-    where = Where("i.tenant_id", tenant_id)
-    _kept(where, query)
-    plain = len(where.arguments), where.sql
+def _where(tenant_id: UUID, query: InvoiceQuery, timezone: str) -> tuple[Where, str | None]:
+    """The conditions of a list, and the statement of its total where the kept counts know it."""
+    where, counts = Where("i.tenant_id", tenant_id), Where("c.tenant_id", tenant_id)
+    _kept(where, counts, query)
+    plain = where.sql
     for name, condition in CONDITIONS:
         value = getattr(query, name)
         if value is not None:
@@ -111,18 +108,21 @@ def _where(tenant_id: UUID, query: InvoiceQuery, timezone: str) -> tuple[Where, 
         where.add("i.tags @> array[?]::text[] and i.tags <> '{}'", query.tag)
     _created(where, query, timezone)
     _search(where, query.search)
-    return where, (len(where.arguments), where.sql) == plain
+    return where, COUNT + counts.sql if where.sql == plain else None
 
 
-def _kept(where: Where, query: InvoiceQuery) -> None:
-    """The conditions that counts are kept for."""
+def _kept(where: Where, counts: Where, query: InvoiceQuery) -> None:
+    """The conditions that counts are kept for, with the same parameters for both."""
     statuses = _statuses(query)
     if statuses is not None and len(statuses) == 1:
         where.add("i.status = ?", statuses[0])  # an index has these in order; with several it does not
+        counts.add("c.status = ?", statuses[0])
     elif statuses is not None:
         where.add("i.status = any(?)", statuses)
+        counts.add("c.status = any(?)", statuses)
     if query.archived != "any":
         where.add("i.archived_at is not null" if query.archived == "true" else "i.archived_at is null")
+        counts.add("c.archived" if query.archived == "true" else "not c.archived")
 
 
 def _created(where: Where, query: InvoiceQuery, timezone: str) -> None:
