@@ -5,21 +5,23 @@ The lease of a job is also its schedule: after a run it is given back only until
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from prometheus_client import Counter, Histogram
 
 from shared import tracing
 from shared.db import EXHAUSTED, LOST, Database, DatabaseAway
+from shared.errors import Unavailable
 from shared.inbox import reason_of
 from shared.lease import Lease
 from shared.retry import pauses
 from shared.stopping import cancel, either, pause
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 LEASE_SECONDS = 15.0
 GRACE_SECONDS = 10.0
@@ -41,6 +43,33 @@ class Job:
     name: str
     every_seconds: float
     run: Callable[[Any], Awaitable[None]]
+
+
+class SomeFailed(Exception):
+    """Some of what a run had to do failed; each was logged when it did. All else was done."""
+
+
+async def one_by_one(items: Iterable[T], work: Callable[[T], Awaitable[object]]) -> int:
+    """Do each by itself, so that one that fails holds up none behind it; says how many failed.
+
+    Where the database or another service is away the run ends, since all would fail.
+    """
+    failed = 0
+    for item in items:
+        try:
+            await work(item)
+        except (Unavailable, *AWAY):
+            raise
+        except Exception:
+            log.exception("one of several failed, and the others go on", item=str(item)[:200])
+            failed += 1
+    return failed
+
+
+def tell(failed: int) -> None:
+    """Let a run count as failed where some of its work did: it is seen, and soon tried again."""
+    if failed:
+        raise SomeFailed(f"{failed} failed")
 
 
 class Host(Protocol):

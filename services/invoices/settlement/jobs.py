@@ -1,10 +1,18 @@
 """What the clock does to balances."""
 
+from collections.abc import Mapping, Sequence
+from datetime import date
+from uuid import UUID
+
+import structlog
+
 from services.invoices.settlement import actions, clock_store
 from services.invoices.settlement.model import Moment
 from shared import clock
 from shared.app import Runtime
-from shared.jobs import Job
+from shared.jobs import AWAY, Job, one_by_one, tell
+
+log = structlog.get_logger("clock")
 
 BATCH = 200
 """Invoices that turn overdue in one transaction."""
@@ -17,14 +25,27 @@ async def mark_overdue(runtime: Runtime) -> None:
 
 
 async def _mark_some(runtime: Runtime) -> bool:
-    """A batch of invoices. Each is locked and worked out again, so that a payment at the same moment is not lost."""
-    async with runtime.database.transaction() as conn:
+    """A batch of invoices; where one of them breaks our rules, each by itself, so that it holds up no other."""
+    async with runtime.database.connection() as conn:
         found = await clock_store.turning_overdue(conn, BATCH)
+    try:
+        await _mark(runtime, found)
+    except AWAY:
+        raise
+    except Exception:
+        log.exception("a batch of invoices could not become overdue")
+        single = [{owner: [invoice_id]} for owner, invoice_ids in found.items() for invoice_id in invoice_ids]
+        tell(await one_by_one(single, lambda one: _mark(runtime, one)))
+    return bool(found)
+
+
+async def _mark(runtime: Runtime, found: Mapping[tuple[UUID, date], Sequence[UUID]]) -> None:
+    """Each is locked and worked out again, so that a payment at the same moment is not lost."""
+    async with runtime.database.transaction() as conn:
         for (tenant_id, today), invoice_ids in sorted(found.items()):
             moment = Moment(now=clock.now(), today=today)
             for invoice in (await actions.lock(conn, tenant_id, invoice_ids)).values():
                 await actions.settle(conn, invoice, invoice, moment=moment)
-    return bool(found)
 
 
 async def fold_counts(runtime: Runtime) -> None:

@@ -1,5 +1,6 @@
 """The clock in: reminders, notices of instalments, late fees. A downtime is caught up by the latest step alone."""
 
+import functools
 from typing import Any
 from uuid import UUID
 
@@ -7,12 +8,13 @@ import msgspec
 import structlog
 
 from services.notifier.dunning import actions, store
-from services.notifier.dunning.store import PendingFee
+from services.notifier.dunning.store import Candidate, DueInstalment, PendingFee
 from shared import clock
 from shared.app import Runtime
-from shared.errors import NotFound, Unavailable
-from shared.http.client import ServiceRefused
-from shared.jobs import Job
+from shared.db import Conn
+from shared.errors import NotFound
+from shared.http.client import ServiceAway, ServiceRefused
+from shared.jobs import Job, one_by_one, tell
 from shared.money import major
 
 log = structlog.get_logger("dunning")
@@ -25,11 +27,14 @@ async def remind(runtime: Runtime) -> None:
     while True:
         async with runtime.database.connection() as conn:
             found = await store.candidates(conn, now=clock.now(), limit=BATCH)
-        for who in found:
-            async with runtime.database.transaction() as conn:
-                await actions.remind(conn, who, now=clock.now())
+        tell(await one_by_one(found, lambda who: _remind(runtime, who)))
         if len(found) < BATCH:
             return
+
+
+async def _remind(runtime: Runtime, who: Candidate) -> None:
+    async with runtime.database.transaction() as conn:
+        await actions.remind(conn, who, now=clock.now())
 
 
 async def tell_of_instalments(runtime: Runtime) -> None:
@@ -37,26 +42,37 @@ async def tell_of_instalments(runtime: Runtime) -> None:
     while True:
         async with runtime.database.transaction() as conn:
             due = await store.due_instalments(conn, today=clock.today("UTC"), limit=BATCH)
-            for instalment in due:
-                await actions.tell_of_instalment(conn, instalment, now=clock.now())
+            failed = await one_by_one(due, functools.partial(_tell_of, conn))
+        tell(failed)
         if len(due) < BATCH:
             return
+
+
+async def _tell_of(conn: Conn, instalment: DueInstalment) -> None:
+    async with conn.transaction():  # what fails takes back itself, and not the whole batch
+        await actions.tell_of_instalment(conn, instalment, now=clock.now())
 
 
 async def charge_late_fees(runtime: Runtime) -> None:
     """Have the invoices service make an invoice of each late fee. It answers the same fee with the same invoice."""
     async with runtime.database.connection() as conn:
         fees = await store.pending_fees(conn, limit=BATCH)
-    for fee in fees:
-        try:
-            made = await runtime.internal.post("invoices", "/internal/invoices", _invoice(fee), MadeAnswer)
-        except Unavailable:
-            return
-        except (ServiceRefused, NotFound) as error:
-            log.error("a late fee was refused", invoice=str(fee.invoice_id), reason=str(error))
-            await _settled(runtime, fee, "refused", None, str(error)[:500])
-        else:
-            await _settled(runtime, fee, "charged", made.data.id, None)
+    try:
+        tell(await one_by_one(fees, lambda fee: _charge(runtime, fee)))
+    except ServiceAway as error:
+        log.warning("late fees wait", reason=str(error))
+
+
+async def _charge(runtime: Runtime, fee: PendingFee) -> None:
+    try:
+        made = await runtime.internal.post("invoices", "/internal/invoices", _invoice(fee), MadeAnswer)
+    except (ServiceRefused, NotFound) as error:
+        if isinstance(error, ServiceRefused) and error.status >= 500:
+            raise  # no refusal but a mistake of ours: it is tried again
+        log.error("a late fee was refused", invoice=str(fee.invoice_id), reason=str(error))
+        await _settled(runtime, fee, "refused", None, str(error)[:500])
+    else:
+        await _settled(runtime, fee, "charged", made.data.id, None)
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):

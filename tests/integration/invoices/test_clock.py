@@ -3,8 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from services.invoices.settlement.jobs import mark_overdue
+from shared.jobs import SomeFailed
 from tests.harness import Client, System, wait_for
+from tests.integration.invoices.broken_rows import broken
 from tests.integration.invoices.scenes import a_customer, an_invoice, the_invoice
 
 
@@ -38,6 +42,22 @@ async def test_the_clock_makes_late_invoices_overdue_once(client: Client, system
     states = [await the_invoice(client, invoice["id"]) for invoice in invoices]
     assert [state["status"] for state in states] == ["overdue", "overdue", "pending"]
     assert [state["version"] for state in states] == [2, 3, 2]
+
+
+async def test_an_invoice_that_cannot_become_overdue_holds_up_no_other(client: Client, system: System) -> None:
+    customer = (await a_customer(client))["id"]
+    invoices = [(await an_invoice(client, customer_id=customer))["id"] for _ in range(3)]
+    for days, invoice_id in zip((9, 5, 2), invoices, strict=True):
+        await age(system, invoice_id, due_days_ago=days)
+
+    async with broken(system, "invoices.invoices", invoices[0]):
+        with pytest.raises(SomeFailed):
+            await mark_overdue(system.process.runtimes["invoices"])
+        during = [(await the_invoice(client, invoice_id))["status"] for invoice_id in invoices]
+    await mark_overdue(system.process.runtimes["invoices"])
+
+    assert during == ["pending", "overdue", "overdue"]
+    assert (await the_invoice(client, invoices[0]))["status"] == "overdue"
 
 
 async def test_due_today_is_not_late_where_the_tenant_is(system: System) -> None:

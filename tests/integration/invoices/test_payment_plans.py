@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from services.invoices.plans.jobs import review_plans
+from shared.jobs import SomeFailed
 from tests.harness import Client, System, wait_for
+from tests.integration.invoices.broken_rows import broken
 from tests.integration.invoices.scenes import (
     Json,
     a_credit_note,
@@ -107,6 +109,24 @@ async def test_a_missed_instalment_defaults_the_plan(client: Client, system: Sys
     assert defaulted["status"] == "defaulted"
     assert defaulted["ended_at"]
     assert (await the_invoice(client, invoice["id"]))["status"] == "pending"
+
+
+async def test_a_plan_that_cannot_be_ended_holds_up_no_later_one(client: Client, system: System) -> None:
+    parts = [{"due_date": "2026-01-01", "amount": 100}]
+    invoices = [await an_invoice(client) for _ in range(3)]
+    plans = [
+        (await client.post("/v1/payment-plans", json={"invoice_ids": [invoice["id"]], "instalments": parts})).data["id"]
+        for invoice in invoices
+    ]
+
+    async with broken(system, "invoices.plans", plans[0]):
+        with pytest.raises(SomeFailed):
+            await review_plans(system.process.runtimes["invoices"])
+        during = [(await client.get(f"/v1/payment-plans/{plan}")).data["status"] for plan in plans]
+    await review_plans(system.process.runtimes["invoices"])
+
+    assert during == ["active", "defaulted", "defaulted"]
+    assert (await client.get(f"/v1/payment-plans/{plans[0]}")).data["status"] == "defaulted"
 
 
 async def test_a_covered_instalment_keeps_the_plan(client: Client, system: System) -> None:
