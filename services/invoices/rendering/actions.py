@@ -3,7 +3,7 @@
 import base64
 import binascii
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -83,9 +83,19 @@ async def begin_checkout(conn: Conn, invoice: Receivable, provider: str, *, now:
         payment_id=None,
         created_at=now,
         paid_at=None,
+        attempts=0,
     )
     await store.insert_checkout(conn, checkout)
     return checkout
+
+
+BOOKING_PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 240, 720, 1440))
+"""How long to wait before money that could not be booked is tried again: two days in all, time to mend a mistake."""
+
+
+def next_booking(refusals: int) -> timedelta | None:
+    """How long after so many refusals the next attempt comes; None once a person has to look."""
+    return BOOKING_PAUSES[refusals - 1] if refusals <= len(BOOKING_PAUSES) else None
 
 
 async def end_checkout(conn: Conn, checkout: Checkout, outcome: Outcome, *, now: datetime) -> bool:

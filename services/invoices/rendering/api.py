@@ -42,7 +42,6 @@ from shared.blobs import Blobs
 from shared.errors import Refusal, Unavailable
 from shared.http.bodies import Body
 from shared.http.calls import Call
-from shared.http.client import ServiceRefused
 from shared.http.routes import Route
 
 PDF = "pdf"
@@ -170,14 +169,11 @@ async def e_invoice(call: Call[None, EInvoiceQuery]) -> web.StreamResponse:
 
 @for_people
 async def get_file(call: Call[None, None]) -> web.StreamResponse:
-    """Fetch a PDF by its link."""
-    tenant_id, invoice_id = _target(call, PDF)
-    async with call.connection() as conn:
-        invoice = await _find(conn, tenant_id, invoice_id)
-    pdf = await call.runtime.use(Blobs).get(invoice.pdf_key) if invoice.pdf_key else None
-    if pdf is None:
+    """Fetch a PDF by its link: the one that was uploaded; of what we make ourselves, always what holds now."""
+    subject = await _shown(call, PDF)
+    if subject.invoice.pdf_key is None:
         raise LinkUnknown
-    return pdf_file(pdf, _filename(invoice))
+    return pdf_file(await _current_pdf(call, subject), _filename(subject.invoice))
 
 
 @for_people
@@ -285,11 +281,10 @@ async def _end(call: Call[Any, Any], checkout: Checkout, outcome: Outcome) -> st
     if not news or stored is None or stored.status != "paid":
         return "paid"
     try:
-        await jobs.book(call.runtime, stored)
-    except (Unavailable, ServiceRefused) as error:
+        return "paid" if await jobs.book(call.runtime, stored) else "waiting"
+    except Unavailable as error:
         jobs.log.warning("a paid checkout waits", checkout=str(checkout.id), reason=str(error))
         return "waiting"
-    return "paid"
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
@@ -352,8 +347,8 @@ async def _current_pdf(call: Call[Any, Any], subject: Subject) -> bytes:
     return await documents.as_pdf(subject.bill(_pay_url(call, subject)))
 
 
-async def _shown(call: Call[Any, Any]) -> Subject:
-    tenant_id, invoice_id = _target(call, PAY)
+async def _shown(call: Call[Any, Any], purpose: str = PAY) -> Subject:
+    tenant_id, invoice_id = _target(call, purpose)
     async with call.connection() as conn:
         try:
             return await documents.load(conn, tenant_id, invoice_id)
@@ -369,13 +364,6 @@ async def _sandboxed(call: Call[Any, Any]) -> tuple[Subject, Checkout]:
     if not isinstance(provider, Sandbox) or checkout is None or checkout.invoice_id != subject.invoice.id:
         raise LinkUnknown
     return subject, checkout
-
-
-async def _find(conn: Any, tenant_id: UUID, invoice_id: UUID) -> Receivable:
-    try:
-        return await settlement.find(conn, tenant_id, invoice_id)
-    except InvoiceUnknown:
-        raise LinkUnknown from None
 
 
 def _target(call: Call[Any, Any], purpose: str) -> tuple[UUID, UUID]:

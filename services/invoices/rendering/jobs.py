@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 import structlog
+from prometheus_client import Counter
 
 from services.invoices.rendering import actions, documents, store
 from services.invoices.rendering.actions import GENERATED
@@ -18,15 +19,20 @@ from shared import clock
 from shared.app import Runtime
 from shared.blobs import Blobs
 from shared.db import EXHAUSTED, LOST, DatabaseAway
-from shared.errors import Unavailable
-from shared.http.client import ServiceRefused
-from shared.jobs import Job
+from shared.errors import NotFound, Unavailable
+from shared.http.client import ServiceAway, ServiceRefused
+from shared.jobs import Job, one_by_one, tell
 from shared.money import major
 from shared.stopping import pause
 
 log = structlog.get_logger("documents")
 
+CHECKOUTS = Counter(
+    "arpilot_paid_checkouts_total", "What became of money paid on hosted pages: booked, put_off, refused", ("outcome",)
+)
+
 BATCH = 20
+MAX_REASON_CHARACTERS = 500
 POLL_SECONDS = 1.0
 AWAY_SECONDS = 5.0
 AGAIN_AFTER = timedelta(minutes=2)
@@ -52,8 +58,7 @@ async def render_due(runtime: Runtime) -> int:
     """Render a batch; says how many."""
     async with runtime.database.transaction() as conn:
         due = await store.take_pdf_requests(conn, again_after=AGAIN_AFTER, limit=BATCH)
-    for tenant_id, invoice_id in due:
-        await _render(runtime, tenant_id, invoice_id)
+    await one_by_one(due, lambda one: _render(runtime, *one))
     return len(due)
 
 
@@ -113,21 +118,33 @@ async def book_payments(runtime: Runtime) -> None:
     """Have the payments service make payments of what was paid on hosted pages; the checkout's id keeps each single."""
     async with runtime.database.connection() as conn:
         paid = await store.paid_checkouts(conn, limit=BATCH)
-    for checkout in paid:
-        try:
-            await book(runtime, checkout)
-        except Unavailable as error:
-            log.warning("paid checkouts wait", reason=str(error))
-            return
-        except ServiceRefused as error:
-            log.error("a paid checkout was refused", checkout=str(checkout.id), reason=str(error))
+    try:
+        tell(await one_by_one(paid, lambda checkout: book(runtime, checkout)))
+    except ServiceAway as error:
+        log.warning("paid checkouts wait", reason=str(error))
 
 
-async def book(runtime: Runtime, checkout: Checkout) -> None:
-    """One of them."""
-    made = await runtime.internal.post("payments", "/internal/payments", _payment(checkout), PaymentAnswer)
+async def book(runtime: Runtime, checkout: Checkout) -> bool:
+    """One of them. What the payments service refuses is tried again ever more rarely, and then left to a person."""
+    try:
+        made = await runtime.internal.post("payments", "/internal/payments", _payment(checkout), PaymentAnswer)
+    except (ServiceRefused, NotFound) as error:
+        await _put_off(runtime, checkout, str(error))
+        return False
     async with runtime.database.transaction() as conn:
         await store.booked(conn, checkout, made.data.id)
+    CHECKOUTS.labels("booked").inc()
+    return True
+
+
+async def _put_off(runtime: Runtime, checkout: Checkout, reason: str) -> None:
+    pause_before = actions.next_booking(checkout.attempts + 1)
+    async with runtime.database.transaction() as conn:
+        await store.booking_refused(conn, checkout, reason[:MAX_REASON_CHARACTERS], again_after=pause_before)
+    outcome = "refused" if pause_before is None else "put_off"
+    CHECKOUTS.labels(outcome).inc()
+    say = log.error if pause_before is None else log.warning
+    say("a paid checkout cannot be booked", checkout=str(checkout.id), outcome=outcome, reason=reason)
 
 
 class MadePayment(msgspec.Struct, frozen=True, kw_only=True):

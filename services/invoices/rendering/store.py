@@ -29,11 +29,13 @@ class Checkout(msgspec.Struct, frozen=True, kw_only=True):
     session_id: str | None
     amount_cents: int
     currency: str
-    status: Literal["open", "paid", "booked", "failed"]
+    status: Literal["open", "paid", "booked", "failed", "refused"]
     payer_name: str | None
     payment_id: UUID | None
     created_at: datetime
     paid_at: datetime | None
+    attempts: int
+    """How often the payments service has refused to book it."""
 
 
 COLUMNS = ", ".join(Checkout.__struct_fields__)
@@ -80,7 +82,7 @@ async def pdf_done(conn: Conn, tenant_id: UUID, invoice_id: UUID) -> None:
 async def insert_checkout(conn: Conn, checkout: Checkout) -> None:
     """Keep a checkout before the provider hears of it."""
     await conn.execute(
-        f"insert into checkouts ({COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        f"insert into checkouts ({COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         *(getattr(checkout, name) for name in Checkout.__struct_fields__),
     )
 
@@ -127,8 +129,12 @@ async def checkout_ended(conn: Conn, checkout: Checkout, status: str, *, payer_n
 
 
 async def paid_checkouts(conn: Conn, *, limit: int) -> list[Checkout]:
-    """Checkouts whose money is not booked yet, oldest first."""
-    rows = await conn.fetch(f"select {COLUMNS} from checkouts where status = 'paid' order by paid_at limit $1", limit)
+    """Checkouts whose money is to be booked now, oldest first."""
+    rows = await conn.fetch(
+        f"""select {COLUMNS} from checkouts where status = 'paid' and next_attempt_at <= clock_timestamp()
+            order by paid_at limit $1""",
+        limit,
+    )
     return [msgspec.convert(row, Checkout) for row in rows]
 
 
@@ -142,11 +148,25 @@ async def booked(conn: Conn, checkout: Checkout, payment_id: UUID) -> None:
     )
 
 
+async def booking_refused(conn: Conn, checkout: Checkout, reason: str, *, again_after: timedelta | None) -> None:
+    """The money of a checkout could not be booked: when to try again, or that a person has to look."""
+    await conn.execute(
+        """update checkouts set attempts = attempts + 1, refusal = $3,
+               status = case when $4::interval is null then 'refused' else status end,
+               next_attempt_at = clock_timestamp() + coalesce($4, interval '0')
+           where tenant_id = $1 and id = $2 and status = 'paid'""",
+        checkout.tenant_id,
+        checkout.id,
+        reason,
+        again_after,
+    )
+
+
 async def underway_cents(conn: Conn, tenant_id: UUID, invoice_id: UUID) -> int:
     """What was paid online for an invoice and is not booked yet."""
     cents: int = await conn.fetchval(
         """select coalesce(sum(amount_cents), 0)::bigint from checkouts
-           where tenant_id = $1 and invoice_id = $2 and status = 'paid'""",
+           where tenant_id = $1 and invoice_id = $2 and status in ('paid', 'refused')""",
         tenant_id,
         invoice_id,
     )

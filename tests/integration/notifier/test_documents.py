@@ -57,6 +57,38 @@ async def test_generating_again_over_its_own_changes_nothing(client: Client) -> 
     assert again["version"] == invoice["version"]
 
 
+async def test_a_generated_pdf_says_what_holds_when_it_is_fetched(client: Client) -> None:
+    """Whatever happened since: other lines, another amount, a payment, a void. The link stays the same."""
+    invoice = await generated(client)
+    one = f"/v1/invoices/{invoice['id']}"
+    seen = [text_of(await fetched(client, invoice["id"]))]
+
+    lines = [{"description": "Grace period", "quantity": 3, "unit_price": 111.11}]
+    await client.put(f"{one}/line-items", json={"line_items": lines})
+    seen.append(text_of(await fetched(client, invoice["id"])))
+    await client.post(f"{one}/record-payment", json={"amount": 333.33})
+    seen.append(text_of(await fetched(client, invoice["id"])))
+    again = (await client.post(f"{one}?action=generate_pdf")).data
+
+    assert "Grace period" not in seen[0]
+    assert "Grace period" in seen[1]
+    assert "333.33" in seen[1]
+    assert seen[1] != seen[2]
+    assert text_of(await fetched(client, invoice["id"])) == seen[2]
+    assert again["pdf_source"] == "arpilot_generated"
+
+
+async def test_an_uploaded_pdf_stays_as_it_is_whatever_changes(client: Client) -> None:
+    invoice = await an_invoice(client, (await a_customer(client))["id"])
+    one, pdf = f"/v1/invoices/{invoice['id']}", a_pdf()
+    await client.post(f"{one}?action=upload_pdf", json={"pdf_base64": base64.b64encode(pdf).decode()})
+
+    await client.patch(one, json={"memo": "Another"})
+    await client.post(f"{one}/record-payment", json={})
+
+    assert await fetched(client, invoice["id"]) == pdf
+
+
 async def test_an_uploaded_pdf_replaces_and_is_not_rendered_over(client: Client) -> None:
     invoice, pdf = await generated(client), a_pdf()
 

@@ -1,15 +1,20 @@
 """The page where a customer pays, over HTTP; the browser's view of it is in tests/e2e."""
 
+import asyncio
 import hashlib
 import hmac
 import json
 import time
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
+import asyncpg
 import pytest
 from aiohttp import web
 
+from services.invoices.rendering.actions import BOOKING_PAUSES
+from services.invoices.rendering.jobs import book_payments
 from tests import harness
 from tests.harness import Client, System, wait_for
 from tests.integration.notifier.world import a_customer, an_invoice
@@ -84,6 +89,81 @@ async def test_paying_twice_at_once_takes_the_money_once_for_each_checkout(clien
     payments = (await client.get(f"/v1/payments?invoice_id={invoice['id']}")).data
     assert len(payments) == 1
     assert refused == 409
+
+
+async def test_of_two_checkouts_paid_at_once_one_pays_the_invoice_and_the_other_waits_as_credit(client: Client) -> None:
+    invoice, url = await a_page(client)
+    pages = []
+    for _ in range(2):
+        async with client.session.post(f"{url}/checkout", allow_redirects=False) as response:
+            pages.append(response.headers["Location"])
+
+    async def end(page: str) -> int:
+        async with client.session.post(page, data={"outcome": "paid"}, allow_redirects=False) as response:
+            return response.status
+
+    assert await asyncio.gather(*(end(page) for page in pages)) == [303, 303]
+
+    async def settled() -> list[tuple[int, int, str]]:
+        payments = (await client.get("/v1/payments")).data
+        found = sorted((p["amount"], p["unapplied_amount"], p["status"]) for p in payments)
+        return found if [unapplied for _, unapplied, _ in found] == [0, 150] else []
+
+    assert await wait_for(settled) == [(150, 0, "matched"), (150, 150, "unmatched")]
+    after = (await client.get(f"/v1/invoices/{invoice['id']}")).data
+    assert (after["status"], after["amount_due"]) == ("paid", 0)
+
+
+async def a_refused_checkout(client: Client, system: System, invoice_id: str) -> asyncpg.Record:
+    """The invoice's checkout, after one more attempt to book what no payment can be made of."""
+    async with system.owner() as conn:
+        await conn.execute(
+            "update invoices.checkouts set status = 'paid', paid_at = now(), currency = '?', next_attempt_at = now()"
+            " where invoice_id = $1 and status in ('open', 'paid')",
+            UUID(invoice_id),
+        )
+        await book_payments(system.process.runtimes["invoices"])
+        row = await conn.fetchrow("select * from invoices.checkouts where invoice_id = $1", UUID(invoice_id))
+    assert row is not None
+    return row
+
+
+async def test_money_that_cannot_be_booked_is_tried_ever_more_rarely_and_then_left_to_a_person(
+    client: Client, system: System
+) -> None:
+    invoice, url = await a_page(client)
+    async with client.session.post(f"{url}/checkout", allow_redirects=False):
+        pass
+
+    rows = [await a_refused_checkout(client, system, invoice["id"]) for _ in range(len(BOOKING_PAUSES) + 1)]
+
+    waits = [row["next_attempt_at"] - row["paid_at"] for row in rows]
+    assert waits == sorted(waits[:-1]) + waits[-1:]
+    assert waits[0] >= BOOKING_PAUSES[0]
+    assert [row["status"] for row in rows] == ["paid"] * len(BOOKING_PAUSES) + ["refused"]
+    assert "payments answered 422" in rows[-1]["refusal"]
+    assert rows[-1]["attempts"] == len(BOOKING_PAUSES) + 1
+    text = (await get(client, url))[1]
+    assert "Pay USD" not in text, "the customer has paid, and is not asked again"
+    async with client.session.get(f"{system.base_url}/metrics") as response:
+        assert 'arpilot_paid_checkouts_total{outcome="refused"}' in await response.text()
+
+
+async def test_a_refused_checkout_holds_up_no_other(client: Client, system: System) -> None:
+    bad, bad_url = await a_page(client)
+    async with client.session.post(f"{bad_url}/checkout", allow_redirects=False):
+        pass
+    good, good_url = await a_page(client)
+    async with client.session.post(f"{good_url}/checkout", allow_redirects=False):
+        pass
+    async with system.owner() as conn:
+        await conn.execute(
+            "update invoices.checkouts set status = 'paid', paid_at = now() where invoice_id = $1", UUID(good["id"])
+        )
+
+    await a_refused_checkout(client, system, bad["id"])
+
+    assert (await client.get(f"/v1/invoices/{good['id']}")).data["status"] == "paid"
 
 
 async def test_a_declined_payment_leaves_everything_due(client: Client) -> None:
