@@ -7,14 +7,13 @@ everywhere in the list and rows that are inserted meanwhile shift nothing.
 import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 from uuid import UUID
 
 import asyncpg
 import msgspec
 from msgspec import Meta
 
-from shared.db import Conn
 from shared.errors import FieldError, InvalidQuery
 
 DEFAULT_SIZE = 25
@@ -59,6 +58,13 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
         return Page([function(row) for row in self.rows], self.pagination)
 
 
+class Fetching(Protocol):
+    """What reads rows: a connection, or something that lets several share one."""
+
+    async def fetch(self, query: str, *args: object) -> Sequence[asyncpg.Record]:
+        """The rows of a statement."""
+
+
 class Where:
     """The conditions of a list: constant SQL texts in which each `?` becomes the next bound parameter."""
 
@@ -82,7 +88,7 @@ class Where:
 
 
 async def fetch(
-    conn: Conn,
+    conn: Fetching,
     select: str,
     where: Where,
     query: PageQuery,
@@ -118,7 +124,7 @@ def _refuse_mixed(query: PageQuery) -> None:
 
 
 class _Listing(msgspec.Struct):
-    conn: Conn
+    conn: Fetching
     select: str
     where: Where
     sort: Sort
@@ -141,7 +147,7 @@ class _Listing(msgspec.Struct):
 
     async def _total(self, count: str | None) -> int:
         everything = f"select count(*) from ({self.select} where {self.where.sql}) as everything"
-        total: int = await self.conn.fetchval(count or everything, *self.where.arguments)
+        total: int = (await self.conn.fetch(count or everything, *self.where.arguments))[0][0]
         return total
 
     async def by_cursor(self, query: PageQuery) -> Page[asyncpg.Record]:

@@ -6,8 +6,7 @@ Measured: a second reading of an invoice costs the service a third less, of a li
 """
 
 from collections import OrderedDict
-from datetime import date, datetime
-from typing import NamedTuple
+from datetime import date
 from uuid import UUID
 
 from msgspec import Raw
@@ -16,15 +15,9 @@ KEY_BYTES = 500
 """About what an entry takes beside the answer."""
 
 
-class Name(NamedTuple):
-    """What an answer follows from; the day, since it says whether the invoice is overdue."""
-
-    invoice_id: UUID
-    version: int
-    updated_at: datetime
-    email: str | None
-    today: date
-    whole: bool
+Name = tuple[UUID, int, float, str | None, date, bool]
+"""Id and version of an invoice, when it last changed, the customer's email, the day, since it says whether the invoice
+is overdue, and whether lines and payments are in the answer."""
 
 
 class Answers:

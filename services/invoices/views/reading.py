@@ -6,20 +6,22 @@ from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from asyncpg import Record
 from msgspec import Raw
 
 from services.invoices.config import InvoicesConfig
 from services.invoices.settlement.events import invoice_of
 from services.invoices.settlement.model import Receivable
+from services.invoices.settlement.store import receivable
 from services.invoices.views import store
 from services.invoices.views.answers import Answers, Name
-from services.invoices.views.store import Listed, Named
 from shared import clock
 from shared.app import Runtime
 from shared.combining import Combiner
 from shared.db import Conn
 from shared.http.calls import encode
-from shared.http.pages import Page, PageQuery, Where
+from shared.http.pages import Fetching, Page, PageQuery, Where
+from shared.together import Together
 
 
 class Wanted(NamedTuple):
@@ -46,67 +48,60 @@ class Reading:
         assert isinstance(runtime.config, InvoicesConfig)
         self._answers = Answers(runtime.config.answers_bytes)
         self._find: Combiner[Wanted, Answered | None] = Combiner(runtime.database, self._several)
+        self.together = Together(runtime.database)
 
     async def find(self, wanted: Wanted) -> Answered | None:
         """An invoice of a tenant with its lines and payments, where there is one."""
         return await self._find.submit(wanted)
 
     async def page(
-        self, conn: Conn, where: Where, query: PageQuery, *, count: str | None, timezone: str, now: datetime
+        self, conn: Fetching, where: Where, query: PageQuery, *, count: str | None, timezone: str, now: datetime
     ) -> Page[Raw]:
-        """A piece of a list, without lines and payments; what is not known yet is read by the same statement."""
-
-        def known(row: Listed) -> Raw | None:
-            return self._answers.get(_name(row.named, today, whole=False))
-
-        def made(row: Listed) -> Raw:
-            assert row.invoice is not None, "content was asked for"
-            return self._answer(row.invoice, today, whole=False)
-
-        named = await store.page(conn, where, query, count=count, content=False)
-        today = clock.today((named.rows[0].named.timezone if named.rows else None) or timezone, at=now)
-        found = [answer for row in named.rows if (answer := known(row)) is not None]
-        if len(found) == len(named.rows):
-            return Page(found, named.pagination)
-        return (await store.page(conn, where, query, count=count, content=True)).map(made)
+        """A piece of a list, without lines and payments; where one is not known all are read, by the same statement."""
+        page = await store.page(conn, where, query, count=count, content=False)
+        today = clock.today((page.rows[0]["timezone"] if page.rows else None) or timezone, at=now)
+        known = [self._answers.get(_name(row, today, whole=False)) for row in page.rows]
+        found = [answer for answer in known if answer is not None]
+        if len(found) == len(known):
+            return Page(found, page.pagination)
+        page = await store.page(conn, where, query, count=count, content=True)
+        return page.map(lambda row: self._keep(row, store.listed(row), today, whole=False))
 
     async def _several(self, conn: Conn, wanted: Sequence[Wanted]) -> list[Answered | None]:
-        named = await store.name_several(conn, [(one.tenant_id, one.invoice_id) for one in wanted])
-        answered = [self._known(one, name) for one, name in zip(wanted, named, strict=True)]
-        unknown = [i for i, name in enumerate(named) if name is not None and answered[i] is None]
+        rows = await store.name_several(conn, [(one.tenant_id, one.invoice_id) for one in wanted])
+        answered = [self._known(one, row) for one, row in zip(wanted, rows, strict=True)]
+        unknown = [i for i, row in enumerate(rows) if row["id"] is not None and answered[i] is None]
         if unknown:
-            found = await self._made(conn, [wanted[i] for i in unknown])
+            found = await self._read(conn, [wanted[i] for i in unknown])
             for i, answer in zip(unknown, found, strict=True):
                 answered[i] = answer
         return answered
 
-    def _known(self, wanted: Wanted, named: Named | None) -> Answered | None:
-        if named is None:
-            return None
-        today = clock.today(named.timezone or wanted.timezone, at=wanted.now)
-        answer = self._answers.get(_name(named, today, whole=True))
-        return None if answer is None else Answered(answer, named.version)
-
-    async def _made(self, conn: Conn, wanted: Sequence[Wanted]) -> list[Answered | None]:
-        made: list[Answered | None] = []
+    async def _read(self, conn: Conn, wanted: Sequence[Wanted]) -> list[Answered | None]:
         rows = await store.find_several(conn, [(one.tenant_id, one.invoice_id) for one in wanted])
-        for one, found in zip(wanted, rows, strict=True):
-            if found is None:
-                made.append(None)
-                continue
-            today = clock.today(found.timezone or one.timezone, at=one.now)
-            made.append(Answered(self._answer(found.invoice, today, whole=True), found.invoice.version))
-        return made
+        return [self._made(one, row) for one, row in zip(wanted, rows, strict=True)]
 
-    def _answer(self, invoice: Receivable, today: date, *, whole: bool) -> Raw:
+    def _known(self, wanted: Wanted, row: Record) -> Answered | None:
+        answer = self._answers.get(_name(row, _today(wanted, row), whole=True))
+        return None if answer is None else Answered(answer, row["version"])
+
+    def _made(self, wanted: Wanted, row: Record) -> Answered | None:
+        if row["id"] is None:
+            return None
+        return Answered(self._keep(row, receivable(row), _today(wanted, row), whole=True), row["version"])
+
+    def _keep(self, row: Record, invoice: Receivable, today: date, *, whole: bool) -> Raw:
         answer = Raw(encode(invoice_of(invoice, today, whole=whole)))
-        name = Name(invoice.id, invoice.version, invoice.updated_at, invoice.email, today, whole)
-        self._answers.put(name, answer)
+        self._answers.put(_name(row, today, whole=whole), answer)
         return answer
 
 
-def _name(named: Named, today: date, *, whole: bool) -> Name:
-    return Name(named.id, named.version, named.updated_at, named.email, today, whole)
+def _name(row: Record, today: date, *, whole: bool) -> Name:
+    return row[0], row[1], row[2], row[3], today, whole
+
+
+def _today(wanted: Wanted, row: Record) -> date:
+    return clock.today(row["timezone"] or wanted.timezone, at=wanted.now)
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """Answers about unchanged invoices come from memory; whatever changes is seen at once."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -92,3 +93,22 @@ async def test_a_page_beyond_the_end_has_the_total(client: Client) -> None:
 
     assert answer.data == []
     assert answer.json["pagination"] == {"page": 3, "per_page": 10, "total": 1, "total_pages": 1}
+
+
+async def test_lists_that_are_read_at_the_same_time_stay_apart(system: System) -> None:
+    clients = [await system.client() for _ in range(4)]
+    for number, client in enumerate(clients):
+        for memo in range(number):
+            await an_invoice(client, memo=f"{number}-{memo}")
+
+    async def pages(client: Client) -> list[tuple[list[str], int]]:
+        paths = ("per_page=2", "per_page=2&page=2", "status=pending&per_page=2", "status=paid")
+        answers = [await client.get(f"/v1/invoices?{path}") for path in paths]
+        return [
+            ([invoice["memo"] for invoice in answer.data], answer.json["pagination"]["total"]) for answer in answers
+        ]
+
+    for number, seen in enumerate(await asyncio.gather(*(pages(client) for client in clients))):
+        newest_first = [f"{number}-{memo}" for memo in reversed(range(number))]
+        first, second = (newest_first[:2], number), (newest_first[2:4], number)
+        assert seen == [first, second, first, ([], 0)]
