@@ -18,10 +18,13 @@ def kill_after(environ: dict[str, str], seconds: float) -> bool:
     """Run `migrate` and kill it after a while; returns whether it had ended before."""
     process = subprocess.Popen([sys.executable, "-m", "services", "migrate"], env=environ, stdout=subprocess.DEVNULL)
     try:
-        process.wait(seconds)
+        ended = process.wait(seconds)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGKILL)
-    return process.wait() == 0
+        process.wait()
+        return False
+    assert ended == 0, "it failed by itself"
+    return True
 
 
 async def test_a_killed_migration_is_taken_up_where_it_stopped(postgres_url: str, tmp_path: Path) -> None:
