@@ -1,8 +1,8 @@
 """Documents to PDF with typst: compiled once, then a few milliseconds each.
 
-The data reaches the template as one JSON string and is only ever set as text, so nothing in a name or a note can be
-read as markup. The template sees one private directory (itself and the logos) and no network. The same data gives the
-same bytes: no date is written into the file.
+The data reaches the template as one JSON file and is only ever set as text, so nothing in a name or a note can be
+read as markup. The template sees one private directory (itself, the data and the logos) and no network. The same data
+gives the same bytes: no date is written into the file.
 """
 
 import functools
@@ -76,11 +76,13 @@ class Typesetter:
             return self._compile(template, data, archival=archival)
 
     def _compile(self, template: str, data: dict[str, Any], *, archival: bool) -> bytes:
-        inputs = {"data": msgspec.json.encode(data).decode()}
+        file = self._root / "data.json"  # inputs would make typst forget all that it has set before
         with self._lock:
-            pdf = self._compilers[template].compile(
-                sys_inputs=inputs, format="pdf", pdf_standards=["a-3b"] if archival else []
-            )
+            try:
+                file.write_bytes(msgspec.json.encode(data))
+                pdf = self._compilers[template].compile(format="pdf", pdf_standards=["a-3b"] if archival else [])
+            finally:
+                file.unlink(missing_ok=True)
         assert isinstance(pdf, bytes), type(pdf)
         return pdf
 
