@@ -111,6 +111,10 @@ async def running(
     `documented` finds the services that `/docs` describes: all of them, where each runs alone behind one gateway.
     """
     async with AsyncExitStack() as stack:
+        if settings.otlp_endpoint:
+            from shared.telemetry import exporting  # 20 MB that others need not have
+
+            await stack.enter_async_context(exporting(settings.otlp_endpoint))
         bus = buses.connect(settings.bus_url)
         stack.push_async_callback(bus.close)
         site = _bind(settings)

@@ -5,6 +5,7 @@ times; what then still fails is given up and handed to the bus, which keeps it a
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -190,13 +191,27 @@ class Consumer:
         return new
 
     async def _dispatch(self, conn: Conn, batch: list[Event]) -> None:
+        started = time.perf_counter()
         await _hand_over(conn, self._first, batch)
         for event in batch:
-            tracing.begin(event.traceparent)
+            traceparent = tracing.begin(event.traceparent)
             for subscription in self._singles:
                 if subscription.takes(event):
                     await subscription.handler(conn, event)
+            self._trace(event, traceparent, started)
         await _hand_over(conn, self._last, batch)
+
+    def _trace(self, event: Event, traceparent: str, started: float) -> None:
+        """Each event of a batch has been in work since the batch was begun."""
+        tracing.record(
+            f"process {event.type}",
+            "consumer",
+            self.service,
+            traceparent=traceparent,
+            parent=event.traceparent,
+            seconds=time.perf_counter() - started,
+            attributes={"messaging.message.id": str(event.id), "messaging.destination.name": event.type},
+        )
 
     async def _record(self, conn: Conn, batch: list[Event]) -> set[UUID]:
         """Remember the ids; returns those that are new. Sorted, so that two replicas cannot lock each other out."""

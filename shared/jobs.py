@@ -133,7 +133,7 @@ class _Clock:
             await cancel(run, end)
 
     async def _run_once(self) -> bool:
-        tracing.begin(None)
+        traceparent, started = tracing.begin(None), time.perf_counter()
         outcome = "failed"
         try:
             with SECONDS.labels(self._host.name, self._job.name).time():
@@ -144,4 +144,14 @@ class _Clock:
         except Exception:
             log.exception("a job failed and will be tried again", service=self._host.name, job=self._job.name)
         RUNS.labels(self._host.name, self._job.name, outcome).inc()
+        seconds, failed = time.perf_counter() - started, outcome == "failed"
+        tracing.record(
+            f"job {self._job.name}",
+            "internal",
+            self._host.name,
+            traceparent=traceparent,
+            parent=None,
+            seconds=seconds,
+            failed=failed,
+        )
         return outcome == "done"

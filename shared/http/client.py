@@ -1,5 +1,6 @@
 """Calls between services: short-lived signed tokens, one retry on a broken connection, refusals passed on."""
 
+import time
 from typing import Any, TypeVar
 
 import aiohttp
@@ -63,11 +64,26 @@ class InternalClient:
 
     async def _request(self, method: str, service: str, path: str, **kwargs: Any) -> bytes:
         url = self._urls[service] + path
+        parent, started, status = tracing.current.get(), time.perf_counter(), 0
+        traceparent = tracing.child(parent)
         try:
-            async with self._open().request(method, url, headers=self._headers(service), **kwargs) as response:
+            headers = self._headers(service, traceparent)
+            async with self._open().request(method, url, headers=headers, **kwargs) as response:
+                status = response.status
                 raw = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ServiceAway(service=service, retry_after_seconds=2) from error
+        finally:
+            tracing.record(
+                f"{method} {service}",
+                "client",
+                self._caller,
+                traceparent=traceparent,
+                parent=parent,
+                seconds=time.perf_counter() - started,
+                failed=not status or status >= 500,
+                attributes={"peer.service": service, "url.path": path, "http.response.status_code": status},
+            )
         if response.status >= 400:
             raise self._problem(service, response.status, raw)
         return raw
@@ -86,7 +102,7 @@ class InternalClient:
             problem = {}
         return ServiceRefused(service, status, str(problem.get("code", "")), str(problem.get("detail", "")))
 
-    def _headers(self, service: str) -> dict[str, str]:
+    def _headers(self, service: str, traceparent: str) -> dict[str, str]:
         token = tokens.sign(
             self._secret_key,
             f"internal:{service}",
@@ -94,9 +110,7 @@ class InternalClient:
             now=clock.now(),
             seconds=tokens.INTERNAL_SECONDS,
         )
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        headers["traceparent"] = tracing.current.get() or tracing.begin(None)
-        return headers
+        return {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "traceparent": traceparent}
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -109,7 +109,10 @@ class Server:
         async def serve(request: web.Request) -> web.StreamResponse:
             started = time.perf_counter()
             response = await self._serve(request, runtime, route)
-            seconds_of(response.status).observe(time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            seconds_of(response.status).observe(seconds)
+            if tracing.recorder:
+                _record(request, response, runtime.name, route, seconds)
             return response
 
         return serve
@@ -263,6 +266,24 @@ def _bearer(request: web.Request) -> str:
     if scheme.lower() != "bearer" or not token:
         raise Unauthorized
     return token.strip()
+
+
+def _record(request: web.Request, response: web.StreamResponse, service: str, route: Route, seconds: float) -> None:
+    tracing.record(
+        f"{route.method} {route.path}",
+        "server",
+        service,
+        traceparent=tracing.current.get(),
+        parent=request.headers.get("traceparent"),
+        seconds=seconds,
+        failed=response.status >= 500,
+        attributes={
+            "http.request.method": route.method,
+            "http.route": route.path,
+            "http.response.status_code": response.status,
+            "arpilot.request_id": str(context.get().get("request_id", "")),
+        },
+    )
 
 
 def _request_id(request: web.Request) -> str:

@@ -18,12 +18,13 @@ from services.webhooks.deliveries import metrics, recording, store
 from services.webhooks.deliveries.claiming import CLAIMED_AT_ONCE, Claimer, Slots
 from services.webhooks.deliveries.client import Client
 from services.webhooks.deliveries.destinations import Destination, Destinations
-from services.webhooks.deliveries.model import NoAnswer, Result
+from services.webhooks.deliveries.model import Answer, NoAnswer, Result
 from services.webhooks.deliveries.presence import AWAY, Presence
 from services.webhooks.deliveries.recording import Made
 from services.webhooks.deliveries.store import Claim
 from services.webhooks.endpoints.secrets import Keyring
 from services.webhooks.endpoints.store import Key
+from shared import tracing
 from shared.db import Database
 from shared.stopping import cancel
 
@@ -142,16 +143,18 @@ class Dispatcher:
     def _post(self, claim: Claim, destination: Destination) -> None:
         now = self._presence.clock.now()
         body = claim.payload.encode()
-        headers = destination.headers(str(claim.event_id), body, now)
+        traceparent = tracing.child(claim.traceparent)
+        headers = [*destination.headers(str(claim.event_id), body, now), f"traceparent: {traceparent}"]
         future = self._client.post(destination.url, headers, body, timeout_seconds=destination.timeout_seconds)
         self._slots.take(claim)
         self._posts.add(future)
-        future.add_done_callback(lambda done: self._finish(done, claim, now))
+        future.add_done_callback(lambda done: self._finish(done, claim, now, traceparent))
 
-    def _finish(self, future: asyncio.Future[Result], claim: Claim, started: datetime) -> None:
+    def _finish(self, future: asyncio.Future[Result], claim: Claim, started: datetime, traceparent: str) -> None:
         self._posts.discard(future)
         self._slots.free(claim)
         if not future.cancelled():
+            _trace(claim, traceparent, future.result())
             self._note(Made(claim, future.result(), started, self._presence.clock.now()))
         self._wake.set()
 
@@ -193,6 +196,19 @@ class Dispatcher:
                 await asyncio.sleep(POLL_SECONDS / 4)
             else:
                 return
+
+
+def _trace(claim: Claim, traceparent: str, result: Result) -> None:
+    tracing.record(
+        "POST webhook",
+        "client",
+        "webhooks",
+        traceparent=traceparent,
+        parent=claim.traceparent,
+        seconds=result.duration_ms / 1000,
+        failed=not isinstance(result, Answer) or not 200 <= result.status_code < 300,
+        attributes={"arpilot.endpoint_id": str(claim.endpoint_id), "messaging.message.id": str(claim.event_id)},
+    )
 
 
 def _unwritable(made: Made) -> Made:

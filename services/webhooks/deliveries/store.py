@@ -58,6 +58,7 @@ class Claim(msgspec.Struct, frozen=True):
     lease: int
     endpoint_version: int
     payload: str
+    traceparent: str | None
 
     @property
     def key(self) -> Key:
@@ -188,7 +189,7 @@ CLAIM = """
         where q.tenant_id = p.tenant_id and q.endpoint_id = p.endpoint_id and q.event_id = p.event_id
         returning q.tenant_id, q.endpoint_id, q.event_id, q.attempts, q.lease
     )
-    select c.*, n.version, e.payload from claimed c
+    select c.*, n.version, e.payload, e.traceparent from claimed c
     join endpoints n on n.tenant_id = c.tenant_id and n.id = c.endpoint_id
     join events e on e.tenant_id = c.tenant_id and e.id = c.event_id
 """

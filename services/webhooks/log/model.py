@@ -31,6 +31,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int
     time: datetime
     payload: str
+    traceparent: str | None
 
 
 def entry(event: Event) -> Entry:
@@ -44,6 +45,7 @@ def entry(event: Event) -> Entry:
         sequence=event.sequence,
         time=event.time,
         payload=_json.encode(body).decode(),
+        traceparent=event.traceparent,
     )
 
 

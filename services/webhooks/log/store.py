@@ -19,9 +19,10 @@ async def put(conn: Conn, entries: Sequence[Entry]) -> None:
     """Store events; one that is there already stays as it is."""
     await conn.execute(
         """
-        insert into events (tenant_id, id, type, subject, sequence, time, payload)
+        insert into events (tenant_id, id, type, subject, sequence, time, payload, traceparent)
         select * from unnest(
-            $1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::bigint[], $6::timestamptz[], $7::text[])
+            $1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::bigint[], $6::timestamptz[], $7::text[],
+            $8::text[])
         on conflict do nothing
         """,
         [entry.tenant_id for entry in entries],
@@ -31,6 +32,7 @@ async def put(conn: Conn, entries: Sequence[Entry]) -> None:
         [entry.sequence for entry in entries],
         [entry.time for entry in entries],
         [entry.payload for entry in entries],
+        [entry.traceparent for entry in entries],
     )
 
 
