@@ -45,7 +45,11 @@ def give_to_nobody(path: Path) -> None:
 
 def nobody_reaches(path: Path) -> bool:
     """Whether the user that runs the child may walk down to `path`: under a 0700 home, nobody may not."""
-    return os.geteuid() != 0 or all(parent.stat().st_mode & 0o001 for parent in path.parents)
+    return os.geteuid() != 0 or all(_opens(parent.stat()) for parent in path.parents)
+
+
+def _opens(directory: os.stat_result) -> bool:
+    return bool(directory.st_mode & (0o100 if directory.st_uid == NOBODY else 0o001))
 
 
 def die_with_parent(signal: Signals) -> Callable[[], None]:

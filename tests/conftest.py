@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -28,6 +29,15 @@ def _record_samples() -> Iterator[None]:
         if os.environ.get("ARPILOT_RECORD_SAMPLES"):
             recording.record(monkeypatch)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _remove_data_outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """As root the embedded PostgreSQL keeps its data in /var/lib where nobody cannot reach a test's own directory."""
+    yield
+    for link in tmp_path_factory.getbasetemp().rglob("postgres"):
+        if link.is_symlink():
+            shutil.rmtree(link.resolve(), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
