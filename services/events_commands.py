@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import click
@@ -51,6 +52,37 @@ def declare_queues(bus_url: str) -> bool:
     patterns = {service.name: patterns_of(service.subscriptions) for service in catalog.find()}
     asyncio.run(rabbitmq.declare(bus_url, {name: each for name, each in patterns.items() if each}))
     return True
+
+
+@events.command()
+@click.argument("service", type=click.Choice(("invoices", "payments", "notifier")))
+@click.option("--since", required=True, help="An instant such as 2026-01-31T12:00:00Z, some minutes too early.")
+def replay(service: str, since: str) -> None:
+    """Give SERVICE once more what the event log has, after its queue was deleted or its broker lost.
+
+    What it has handled already has no second effect. The log holds what webhooks may carry, for as long as
+    ARPILOT_WEBHOOKS_RETENTION_DAYS says.
+    """
+    bus_url = os.environ.get("ARPILOT_BUS_URL", "local:")
+    if bus_url.startswith("local:"):
+        raise click.ClickException("the bus in the process loses no event, so there is nothing to replay")
+    from services import replaying  # aio-pika takes 0.1 s to import
+    from shared.bus.rabbitmq import QueueMissing
+
+    logs.configure(log_format="console", log_level="warning")
+    try:
+        count = replaying.run(owner_url(os.environ), bus_url, service, _instant(since))
+    except QueueMissing as queue:
+        raise click.ClickException(f"there is no queue {queue}: start {service}, or `arpilot events declare`") from None
+    click.echo(f"{count} sent to {service}.")
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.UsageError(f"--since {text} is no instant such as 2026-01-31T12:00:00Z") from None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 @events.group()

@@ -52,6 +52,10 @@ LOST = (
 """The broker, or what was open to it, is gone; it has to be opened again."""
 
 
+class QueueMissing(Exception):
+    """There is no queue of this name."""
+
+
 class Link:
     """One connection to the broker, made again whenever somebody needs it and it is gone."""
 
@@ -202,12 +206,16 @@ class RabbitPublisher:
             message.body.encode(),
             exchange=EXCHANGE,
             routing_key=message.type,
-            properties=Basic.Properties(
-                content_type=CONTENT_TYPE, delivery_mode=2, message_id=str(message.event_id), app_id="arpilot"
-            ),
+            properties=_properties(message),
             mandatory=True,
             wait=False,
         )
+
+
+def _properties(message: Message) -> Basic.Properties:
+    return Basic.Properties(
+        content_type=CONTENT_TYPE, delivery_mode=2, message_id=str(message.event_id), app_id="arpilot"
+    )
 
 
 def _outcome(result: object) -> Outcome:
@@ -318,6 +326,32 @@ async def declare(url: str, patterns: Mapping[str, Sequence[str]]) -> None:
             exchange = await declare_exchange(channel)
             for service, names in patterns.items():
                 await declare_queue(exchange, channel, service, names)
+    finally:
+        await link.close()
+
+
+async def hand_over(url: str, service: str, messages: Sequence[Message]) -> None:
+    """Put messages into the queue of one service, past the exchange; they are there for good when this returns.
+
+    Raises QueueMissing.
+    """
+    link = Link(url, "replay")
+    try:
+        async with link.channel() as channel:
+            wire = await wire_of(channel)
+            await asyncio.gather(
+                *(
+                    wire.basic_publish(
+                        message.body.encode(),
+                        routing_key=queue_of(service),
+                        properties=_properties(message),
+                        mandatory=True,
+                    )
+                    for message in messages
+                )
+            )
+    except aiormq.exceptions.PublishError as error:
+        raise QueueMissing(queue_of(service)) from error
     finally:
         await link.close()
 

@@ -3,21 +3,24 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from uuid import uuid4
 
 import aio_pika
 import aiormq
 
 from services import catalog
+from services.webhooks.log.model import first_id
 from shared.bus.rabbitmq import queue_of
-from shared.events import matches
-from shared.inbox import patterns_of
+from shared.clock import now
 from tests.faults.family import Family, Fault
 from tests.faults.house import until
+from tests.processes import arpilot
 
 SCARCE, PLENTY = "1MB", "512MB"
 PROTOCOL_ERROR = "[rabbit_channel:do(C, {'basic.ack', 999999999, false}) || C <- rabbit_channel:list()]."
-CONSUMERS = ("invoices", "payments", "notifier", "webhooks")
+LOOK_BACK = timedelta(minutes=3)
+"""What may be in a queue whose service was away for a while."""
 QUIET_SECONDS = 20.0
 
 TAKE_RELAY_LEASE = """
@@ -28,12 +31,17 @@ TAKE_RELAY_LEASE = """
 FREE_RELAY_LEASE = (
     "update {name}.leases set expires_at = clock_timestamp() where name = 'relay' and holder = 'operator'"
 )
-UNHANDLED = """
-    select count(*) from public.announced a where type = any($1)
-    and not exists (select from {name}.inbox i where i.event_id = a.event_id)
-    and not exists (select from waiting w where w.event_id = a.event_id)
+ALL_LOGGED = """
+    select not exists (select from public.announced a where a.event_id < $1
+        and not exists (select from webhooks.inbox i where i.event_id = a.event_id))
 """
 WAITING = " union all ".join(f"select event_id from {name}.outbox" for name in catalog.NAMES)
+ALL_HANDLED = f"""
+    with waiting as ({WAITING})
+    select not exists (select from public.announced a
+        where not exists (select from webhooks.inbox i where i.event_id = a.event_id)
+        and not exists (select from waiting w where w.event_id = a.event_id))
+"""
 
 
 class BrokerFaults(Family):
@@ -48,6 +56,7 @@ class BrokerFaults(Family):
             "rabbitmq closes all channels": self.close_channels,
             "rabbitmq is short of memory": self.raise_alarm,
             "an operator deletes a queue": self.delete_queue,
+            "an operator deletes the queue of the log": self.delete_log_queue,
             "a message is no event": lambda: self.send_poison(b"this is no event"),
             "an event cannot be handled": lambda: self.send_poison(a_senseless_event()),
         }
@@ -86,25 +95,23 @@ class BrokerFaults(Family):
         await self._ctl("set_vm_memory_high_watermark", "absolute", PLENTY)
 
     async def delete_queue(self) -> None:
-        """An empty one, since what is in a deleted queue is gone, and so is what is published before it is made again.
+        """With whatever is in it, and what is published before it is there again; then the operator replays the log."""
+        name = self.dice.choice(("invoices", "payments", "notifier"))
+        since = now() - LOOK_BACK
+        await self._delete(queue_of(name))
+        back = first_id(now())
+        async with self.house.owner() as conn:
+            await until(lambda: conn.fetchval(ALL_LOGGED, back), seconds=QUIET_SECONDS)
+        await asyncio.to_thread(arpilot, self.house.environ, "events", "replay", name, "--since", since.isoformat())
 
-        So the relays are held up meanwhile.
-        """
-        name = self.dice.choice(CONSUMERS)
+    async def delete_log_queue(self) -> None:
+        """That of webhooks, who keeps the log, while it is empty: relays are held up until all is handled."""
         async with self.house.owner() as conn:
             for each in catalog.NAMES:
                 await conn.execute(TAKE_RELAY_LEASE.format(name=each))
             await asyncio.sleep(2)  # a relay learns within a second that it lost its lease
-            patterns = patterns_of(next(one for one in catalog.find() if one.name == name).subscriptions)
-            types = [row["type"] for row in await conn.fetch("select distinct type from public.announced")]
-            heard = [type_ for type_ in types if any(matches(pattern, type_) for pattern in patterns)]
-            query = f"with waiting as ({WAITING}) {UNHANDLED.format(name=name)}"
-
-            async def is_empty() -> bool:
-                return bool(await conn.fetchval(query, heard) == 0)
-
-            if await until(is_empty, seconds=QUIET_SECONDS):
-                await self._delete(queue_of(name))
+            if await until(lambda: conn.fetchval(ALL_HANDLED), seconds=QUIET_SECONDS):
+                await self._delete(queue_of("webhooks"))
             for each in catalog.NAMES:
                 await conn.execute(FREE_RELAY_LEASE.format(name=each))
 

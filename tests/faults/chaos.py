@@ -72,8 +72,8 @@ async def a_house(seed: int, directory: Path) -> AsyncIterator[tuple[House, Hear
         brokers: tuple[Broker, ...] = stack.enter_context(cluster() if LONG else only_one())
         house = House(postgres, brokers, random.Random(seed))
         house.bulk = 10_000 if LONG else 1000
-        environ = environment(postgres.url, house.broker.url, directory)
-        await asyncio.to_thread(arpilot, environ, "migrate")
+        house.environ = environment(postgres.url, house.broker.url, directory)
+        await asyncio.to_thread(arpilot, house.environ, "migrate")
         async with house.owner() as conn:
             await truth.witness(conn)
         receiver = await stack.enter_async_context(receiving())

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from tests.faults.family import Family, Fault
 from tests.faults.house import Replica
 
-SEEN_SECONDS = 2.5
+SEEN_SECONDS = 1.8
 """Until a process sees the new time (it reads it again each second), and some business under it."""
 
 

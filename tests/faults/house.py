@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +50,8 @@ class House:
     postgres: Server
     brokers: Sequence[Broker]
     dice: random.Random
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """The settings of an operator's commands, past all proxies."""
     services: dict[str, list[Replica]] = field(default_factory=dict)
     ways: dict[str, Proxy] = field(default_factory=dict)
     """The way to each service over internal HTTP, and to the receiver of webhooks."""
@@ -100,12 +102,12 @@ class House:
             way.heal()
 
 
-async def until(condition: Callable[[], Awaitable[Any]], *, seconds: float) -> bool:
+async def until(condition: Callable[[], Awaitable[Any]], *, seconds: float, every_seconds: float = 0.02) -> bool:
     """Whether this came true in time."""
     try:
         async with asyncio.timeout(seconds):
             while not await condition():  # noqa: ASYNC110  what is waited for happens in other processes
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(every_seconds)
     except TimeoutError:
         return False
     return True

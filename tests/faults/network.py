@@ -32,7 +32,7 @@ class Network(Family):
             ways = choose()
             for way in ways:
                 self._break(way, kind)
-            await asyncio.sleep(self.dice.uniform(1, 3))
+            await asyncio.sleep(self.dice.uniform(0.5, 2))
             for way in ways:
                 if kind == "half-open" and self.dice.random() < 0.5:
                     way.drop()  # the other side has forgotten the connection by now

@@ -10,7 +10,7 @@ import asyncpg
 from shared.identity import admin
 from shared.testing.servers import private_broker
 from tests.faults.chaos import LONG, say
-from tests.harness import wait_for
+from tests.faults.house import until
 from tests.processes import arpilot, environment, processes
 
 EVENTS = 200_000 if LONG else 5_000
@@ -47,7 +47,7 @@ async def test_a_backlog_is_worked_off_in_bounded_memory(database_url: str, tmp_
                 done = [await conn.fetchval(f"select count(*) from {name}.inbox") for name in CONSUMERS]
                 return bool(left == 0 and min(done) >= EVENTS)  # some of them announce something in turn
 
-            await wait_for(is_worked_off, seconds=EVENTS / EVENTS_PER_SECOND + 60)
+            assert await until(is_worked_off, seconds=EVENTS / EVENTS_PER_SECOND + 60, every_seconds=1)
             most = {name: process.most_bytes for name, process in services.items()}
         say(f"{EVENTS} events; most memory { ({name: size >> 20 for name, size in most.items()}) } MiB")
 
