@@ -31,7 +31,7 @@ test: setup-test ## all tests (TESTS=tests/unit for some of them)
 	@$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile $(or $(TESTS),tests) $(ARGS)
 
 test-faults: setup-test ## the long form of the faults suite (SECONDS_EACH=60)
-	@ARPILOT_FAULTS_LONG=1 $(PYTHON) -m pytest tests/faults $(ARGS)
+	@ARPILOT_FAULTS_LONG=1 $(PYTHON) -m pytest -s tests/faults $(ARGS)
 
 check: setup-test ## format, lint and types
 	@.venv/bin/ruff format --check --quiet .

@@ -63,7 +63,7 @@ def replay(service: str, since: str) -> None:
     What it has handled already has no second effect. The log holds what webhooks may carry, for as long as
     ARPILOT_WEBHOOKS_RETENTION_DAYS says.
     """
-    bus_url = os.environ.get("ARPILOT_BUS_URL", "local:")
+    instant, bus_url = _instant(since), os.environ.get("ARPILOT_BUS_URL", "local:")
     if bus_url.startswith("local:"):
         raise click.ClickException("the bus in the process loses no event, so there is nothing to replay")
     from services import replaying  # aio-pika takes 0.1 s to import
@@ -71,7 +71,7 @@ def replay(service: str, since: str) -> None:
 
     logs.configure(log_format="console", log_level="warning")
     try:
-        count = replaying.run(owner_url(os.environ), bus_url, service, _instant(since))
+        count = replaying.run(owner_url(os.environ), bus_url, service, instant)
     except QueueMissing as queue:
         raise click.ClickException(f"there is no queue {queue}: start {service}, or `arpilot events declare`") from None
     click.echo(f"{count} sent to {service}.")

@@ -54,6 +54,7 @@ async def test_what_a_service_missed_has_its_effect_and_what_it_had_has_none_aga
     ("arguments", "says"),
     [
         (("invoices", "--since", "2026-01-31T12:00:00Z"), "the bus in the process loses no event"),
+        (("invoices", "--since", "yesterday"), "--since yesterday is no instant"),
         (("webhooks", "--since", "2026-01-31T12:00:00Z"), "'webhooks' is not one of"),
     ],
 )
