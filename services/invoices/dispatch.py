@@ -49,6 +49,7 @@ def _by_name(known: Mapping[str, Action]) -> Route:
         _dispatcher(known),
         scope=WRITE,
         raw_body=True,
+        takes=("application/json",),
         max_bytes=BULK_BYTES,
         query=ActionQuery,
         returns=Invoice,

@@ -27,6 +27,18 @@ from shared.money import Bounded, Money, major
 
 COMMON = (BadRequest, Unauthorized, Forbidden, TooMany, Unavailable)
 REF = "#/components/schemas/{name}"
+MULTIPART = "multipart/form-data"
+FORM = {
+    "type": "object",
+    "properties": {
+        "file": {"type": "string", "format": "binary"},
+        "format": {"type": "string"},
+        "mapping": {"type": "string", "description": "a JSON object"},
+    },
+    "required": ["file"],
+    "additionalProperties": False,
+}
+"""A file and what is said about it: the one form that has parts."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,7 +164,8 @@ def _operation(route: Route, operation_id: str, by_kind: dict[Any, Any]) -> dict
         content = {"application/json": {"schema": by_kind[route.body]}}
         operation["requestBody"] = {"required": not route.body_optional, "content": content}
     elif route.raw_body or route.stream:
-        operation["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
+        content = {kind: {"schema": FORM} if kind == MULTIPART else {} for kind in route.takes}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
@@ -242,7 +255,7 @@ def _header(name: str, schema: dict[str, Any], description: str) -> dict[str, An
 
 def _answer(route: Route, by_kind: dict[Any, Any]) -> dict[str, Any]:
     if route.content_type != "application/json":
-        return {"description": "The document", "content": {route.content_type: {}}}
+        return {"description": "The document", "content": {kind: {} for kind in (route.content_type, *route.also)}}
     data = by_kind.get(route.returns, {}) if route.returns is not None else {}
     properties: dict[str, Any] = {"data": {"type": "array", "items": data} if route.many else data}
     required = ["data"]
@@ -254,7 +267,8 @@ def _answer(route: Route, by_kind: dict[Any, Any]) -> dict[str, Any]:
     schema = {"type": "object", "properties": properties, "required": required}
     if route.path == "/oauth/token":
         schema = data
-    return {"description": "The answer", "content": {"application/json": {"schema": schema}}}
+    content = {"application/json": {"schema": schema}, **{kind: {} for kind in route.also}}
+    return {"description": "The answer", "content": content}
 
 
 def _refusals(route: Route, by_kind: dict[Any, Any]) -> dict[str, Any]:

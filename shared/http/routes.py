@@ -30,6 +30,8 @@ class _Route(msgspec.Struct, frozen=True, kw_only=True):
     """The handler reads `call.raw` itself (bulk calls, uploads)."""
     stream: bool = False
     """The handler reads the request's stream itself."""
+    takes: tuple[str, ...] = ("application/octet-stream",)
+    """Content types of a body that the handler reads itself; for the documents."""
     max_bytes: int = BODY_BYTES
     query: Any = None
     """Struct that the parameters of the address are converted into; None takes no parameter."""
@@ -42,6 +44,8 @@ class _Route(msgspec.Struct, frozen=True, kw_only=True):
     """What this route may refuse beyond the common errors; for the documents."""
     content_type: str = "application/json"
     """What a public page or a download answers with."""
+    also: tuple[str, ...] = ()
+    """Content types that it answers with where a parameter says so; for the documents."""
 
 
 class Route(_Route, frozen=True):

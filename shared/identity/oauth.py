@@ -108,6 +108,7 @@ ROUTES = (
         issue_token,
         public=True,
         raw_body=True,
+        takes=("application/x-www-form-urlencoded",),
         returns=AccessToken,
         refuses=(UnsupportedGrant, InvalidScope, InvalidClient),
     ),

@@ -252,7 +252,15 @@ ROUTES = (
         status=201,
         refuses=REFUSES_PRICES,
     ),
-    Route("POST", "/v1/invoices/bulk", bulk_create, scope=WRITE, raw_body=True, max_bytes=BULK_BYTES),
+    Route(
+        "POST",
+        "/v1/invoices/bulk",
+        bulk_create,
+        scope=WRITE,
+        raw_body=True,
+        takes=("application/json", "application/x-ndjson"),
+        max_bytes=BULK_BYTES,
+    ),
     *(
         Route(
             method,

@@ -137,7 +137,7 @@ DSO = DsoMonth.__struct_fields__
 
 
 def _csv(name: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> web.Response:
-    return _file(sheet.written(header, rows).encode(), f"{name}.csv", "text/csv", charset="utf-8")
+    return _file(sheet.written(header, rows).encode(), f"{name}.csv", CSV, charset="utf-8")
 
 
 def _file(body: bytes, name: str, content_type: str, *, charset: str | None = None) -> web.Response:
@@ -149,8 +149,10 @@ def _file(body: bytes, name: str, content_type: str, *, charset: str | None = No
     )
 
 
+CSV, PDF = "text/csv", "application/pdf"
+
 ROUTES = (
-    Route("GET", "/v1/reports/aging", aging, scope="invoices:read", query=AgingQuery, returns=Aging),
+    Route("GET", "/v1/reports/aging", aging, scope="invoices:read", query=AgingQuery, returns=Aging, also=(CSV,)),
     Route(
         "GET",
         "/v1/reports/statement",
@@ -158,9 +160,10 @@ ROUTES = (
         scope="invoices:read",
         query=StatementQuery,
         returns=Statement,
+        also=(CSV, PDF),
         refuses=(StatementCustomerUnknown,),
     ),
-    Route("GET", "/v1/reports/dso", dso, scope="invoices:read", query=ReportQuery, returns=list[DsoMonth]),
+    Route("GET", "/v1/reports/dso", dso, scope="invoices:read", query=ReportQuery, returns=list[DsoMonth], also=(CSV,)),
 )
 
 assert AGING[:-1] == model.BUCKETS, "the sheet's columns are the buckets"

@@ -162,5 +162,14 @@ ROUTES = (
     Route("POST", f"{ONE}/cancel", cancel_communication, scope=WRITE, returns=Communication, refuses=CANCEL_REFUSES),
     Route("DELETE", ONE, delete_communication, scope=WRITE, returns=Communication, refuses=CANCEL_REFUSES),
     Route("GET", PAGE, show_unsubscribe, public=True, content_type="text/html", refuses=(LinkUnknown,)),
-    Route("POST", PAGE, unsubscribe, public=True, raw_body=True, content_type="text/html", refuses=(LinkUnknown,)),
+    Route(
+        "POST",
+        PAGE,
+        unsubscribe,
+        public=True,
+        raw_body=True,
+        takes=("application/x-www-form-urlencoded",),
+        content_type="text/html",
+        refuses=(LinkUnknown,),
+    ),
 )

@@ -230,6 +230,7 @@ ROUTES = (
         create_payments,
         scope="payments:write",
         raw_body=True,
+        takes=("application/json", "application/x-ndjson"),
         max_bytes=BULK_BYTES,
         refuses=(errors.BulkNotAList, errors.BulkTooMany),
     ),
