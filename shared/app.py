@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource as limits
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -31,6 +32,8 @@ from shared.jobs import Job, run_jobs
 from shared.relay import Relay
 
 log = structlog.get_logger("app")
+
+SOCKETS = 10_240
 T = TypeVar("T")
 
 Resource = Callable[["Runtime"], AbstractAsyncContextManager[object]]
@@ -161,6 +164,7 @@ async def serve(
     documented: Callable[[], Sequence[Service]] | None = None,
 ) -> None:
     """Run services until SIGINT or SIGTERM."""
+    _allow_many_sockets()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -197,6 +201,14 @@ async def _open(
     for resource in service.resources:
         runtime.provide(await stack.enter_async_context(resource(runtime)))
     return runtime
+
+
+def _allow_many_sockets() -> None:
+    """Clients and webhooks easily need more than the 1024 that shells grant."""
+    granted, most = limits.getrlimit(limits.RLIMIT_NOFILE)
+    wanted = SOCKETS if most == limits.RLIM_INFINITY else min(SOCKETS, most)
+    if granted != limits.RLIM_INFINITY and granted < wanted:
+        limits.setrlimit(limits.RLIMIT_NOFILE, (wanted, most))
 
 
 def peers(calls: Sequence[str], port: int, environ: Mapping[str, str] | None = None) -> dict[str, str]:
