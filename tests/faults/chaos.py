@@ -31,7 +31,7 @@ ONLY = re.compile(os.environ.get("ARPILOT_FAULTS_ONLY", ""))
 LONG_SECONDS = float(os.environ.get("SECONDS_EACH") or 1800)
 TENANTS = 3
 WORKERS_EACH = 2
-FAULT_SECONDS = 180.0
+FAULT_SECONDS = 600.0
 QUIET_SECONDS = 90.0
 
 Families = Sequence[Callable[[House], Family]]
