@@ -151,11 +151,16 @@ async def warn_of_endpoint(conn: Conn, event: Event) -> None:
         scheduled_for=event.time,
         facts={
             "subject": "A webhook endpoint was disabled",
-            "text": f"Your webhook endpoint {endpoint.url} has not accepted a delivery for days, so "
-            "it was disabled.\n\nNothing is lost: mend it, switch it on again and replay what it missed.\n",
+            "text": f"Your webhook endpoint {endpoint.url} {_why(endpoint)}, so it was disabled.\n\n"
+            "Nothing is lost: mend it, switch it on again and replay what it missed.\n",
         },
     )
     await store.insert(conn, event.tenant_id, new, now=clock.now())
+
+
+def _why(endpoint: EndpointData) -> str:
+    gone = endpoint.disabled_reason == "gone"
+    return "answered that it is gone (410)" if gone else "has not accepted a delivery for five days"
 
 
 INVOICES = (

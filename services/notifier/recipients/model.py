@@ -104,6 +104,7 @@ class EndpointData(msgspec.Struct, frozen=True, kw_only=True):
 
     id: UUID
     url: str
+    disabled_reason: str = "failing"
 
 
 class Tenant(msgspec.Struct, frozen=True, kw_only=True):

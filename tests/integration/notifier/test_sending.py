@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from pypdf import PdfReader
 
 from services.notifier.communications import jobs
@@ -274,6 +276,32 @@ async def test_sender_name_and_reply_to_are_the_tenants(post: Post) -> None:
     assert mail["From"].addresses[0].addr_spec == "invoices@sender.example"
     assert mail["Reply-To"].addresses[0].addr_spec == "ar@fjord.example"
     assert "Bcc" not in mail
+
+
+async def test_a_webhook_endpoint_that_is_gone_is_disabled_and_its_owner_is_told(post: Post) -> None:
+    client = await post.system.client()
+    async with TestServer(_only_410()) as receiver:
+        await client.post("/v1/webhooks", json={"url": str(receiver.make_url("/hook")), "events": ["customer.created"]})
+        await a_customer(client)
+
+        async def told() -> bool:
+            return bool(post.box.mails)
+
+        await wait_for(told)
+
+    (mail,) = post.box.mails
+    assert mail["To"].addresses[0].addr_spec == "owner@example.com"
+    assert mail["Subject"] == "A webhook endpoint was disabled"
+    assert f"{receiver.make_url('/hook')} answered that it is gone (410)" in " ".join(mail.get_content().split())
+
+
+def _only_410() -> web.Application:
+    async def gone(_: web.Request) -> web.Response:
+        return web.Response(status=410)
+
+    app = web.Application()
+    app.add_routes([web.post("/hook", gone)])
+    return app
 
 
 async def test_a_scheduled_mail_follows_its_contact_and_ends_with_its_invoice(
