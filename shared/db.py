@@ -65,6 +65,7 @@ class Database:
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", service: str) -> None:
         self._pool = pool
+        self._service = service
         self._wait = POOL_WAIT_SECONDS.labels(service)
         self.on_commit: list[Callable[[], None]] = []
         """Called after each committed transaction; the relay hangs its wake-up here."""
@@ -90,6 +91,10 @@ class Database:
         """Say that something was committed: for statements that are a transaction by themselves."""
         for wake in self.on_commit:
             wake()
+
+    def for_reading(self) -> "Database":
+        """The same, for statements that commit nothing: the relay is not woken."""
+        return Database(self._pool, self._service)
 
     async def _acquire(self) -> "PoolConnectionProxy[asyncpg.Record]":
         try:

@@ -47,8 +47,9 @@ class Reading:
     def __init__(self, runtime: Runtime) -> None:
         assert isinstance(runtime.config, InvoicesConfig)
         self._answers = Answers(runtime.config.answers_bytes)
-        self._find: Combiner[Wanted, Answered | None] = Combiner(runtime.database, self._several)
-        self.together = Together(runtime.database)
+        database = runtime.database.for_reading()
+        self._find: Combiner[Wanted, Answered | None] = Combiner(database, self._several)
+        self.together = Together(database)
 
     async def find(self, wanted: Wanted) -> Answered | None:
         """An invoice of a tenant with its lines and payments, where there is one."""
