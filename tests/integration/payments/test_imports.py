@@ -268,6 +268,31 @@ async def test_a_killed_import_is_resumed_by_another_process_and_loses_and_doubl
         await conn.close()
 
 
+async def test_replicas_that_race_for_a_file_lose_and_double_nothing(
+    postgres_url: str, template: str, tmp_path: Path
+) -> None:
+    """Both hold the same import again and again: each time one is at work, its claim is declared to have run out."""
+    async with harness.cloned(postgres_url, template) as database_url, aiohttp.ClientSession() as session:
+        environ = harness.environment(database_url, "local:", tmp_path)
+        tenant_id, key = await a_tenant(database_url)
+        async with replica(environ) as (url, _), replica(environ):
+            client = Client(url, key, tenant_id, session)
+            job = (await send(client, long_csv(ROWS))).data
+            conn = await asyncpg.connect(database_url)
+            for _ in range(6):
+                await conn.execute("update payments.payment_imports set claimed_until = clock_timestamp()")
+                await asyncio.sleep(0.3)
+            await wait_for(lambda: is_completed(client, job["id"]), seconds=60)
+            job = await job_of(client, job["id"])
+
+        claims = await conn.fetchval("select claim from payments.payment_imports")
+        stored = "select count(*), count(distinct external_payment_id), sum(amount_cents) from payments.payments"
+        assert claims > 2, "somebody else took over while one was at work"
+        assert (job["rows"], job["accepted"], job["duplicates"], job["rejected"]) == (ROWS, ROWS, 0, [])
+        assert tuple(await conn.fetchrow(stored) or ()) == (ROWS, ROWS, sum(range(1, ROWS + 1)) * 100)
+        await conn.close()
+
+
 ROWS = 20_000
 
 
