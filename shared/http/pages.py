@@ -69,7 +69,8 @@ class Where:
     """The conditions of a list: constant SQL texts in which each `?` becomes the next bound parameter."""
 
     def __init__(self, column: str, value: object) -> None:
-        self._conditions: list[str] = []
+        self.sql = ""
+        """The whole condition."""
         self.arguments: list[object] = []
         self.add(f"{column} = ?", value)
 
@@ -79,12 +80,7 @@ class Where:
         for value in values:
             self.arguments.append(value)
             condition = condition.replace("?", f"${len(self.arguments)}", 1)
-        self._conditions.append(condition)
-
-    @property
-    def sql(self) -> str:
-        """The whole condition."""
-        return " and ".join(f"({condition})" for condition in self._conditions)
+        self.sql += f" and ({condition})" if self.sql else f"({condition})"
 
 
 async def fetch(

@@ -47,6 +47,7 @@ log = structlog.get_logger("http")
 
 PROBLEM = "application/problem+json"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 BODY_SECONDS = 30.0
 """Longest that a client may take to send a body, so that slow senders hold nothing."""
 REPEATS = 5
@@ -256,7 +257,7 @@ def _parameters(query: MultiMapping[str]) -> dict[str, str]:
 def _wrong_parameter(values: list[str]) -> str | None:
     if len(values) > 1:
         return "is given more than once"
-    if "\x00" in values[0] or any("\ud800" <= character <= "\udfff" for character in values[0]):
+    if "\x00" in values[0] or _SURROGATE.search(values[0]):
         return "is not valid UTF-8 text"
     return None
 
