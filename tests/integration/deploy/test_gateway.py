@@ -40,11 +40,11 @@ class Client:
 
     def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
         self._session = session
-        self._base = base
+        self.base = base
 
     async def __call__(self, method: str, path: str, **kwargs: Any) -> Answer:
         """Send the path as it is written, without the tidying up that clients do."""
-        async with self._session.request(method, URL(self._base + path, encoded=True), **kwargs) as response:
+        async with self._session.request(method, URL(self.base + path, encoded=True), **kwargs) as response:
             return Answer(response.status, response.headers, await response.read())
 
 
@@ -196,6 +196,27 @@ async def test_headers_that_are_too_long_are_refused(client: Client) -> None:
     answer = await client("GET", "/v1/customers", headers={"X-Long": "x" * 40_000})
 
     assert answer.status in (400, 431)
+
+
+async def test_headers_that_come_too_slowly_are_given_up_while_others_are_served(client: Client) -> None:
+    """Each byte in time, but the whole never: a connection is not held for longer than nginx.conf says."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(client.base).port)
+    writer.write(b"GET /v1/customers HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+
+    async def drip() -> None:
+        while not reader.at_eof():
+            writer.write(b"a")
+            await asyncio.sleep(0.5)
+
+    dripping = asyncio.create_task(drip())
+    assert (await client("GET", "/v1/customers")).status == 200
+    try:
+        answer = await asyncio.wait_for(reader.read(), 30)
+    finally:
+        dripping.cancel()
+        writer.close()
+
+    assert answer == b"" or b" 408 " in answer.splitlines()[0], answer
 
 
 async def test_a_service_that_is_away_is_503_and_says_when_to_try_again() -> None:
