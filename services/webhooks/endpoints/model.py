@@ -33,7 +33,7 @@ MAX_HEADERS = 20
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,1998}[\x21-\x7e])?")
 _OURS = re.compile(
-    r"webhook-.*|content-.*|proxy-.*|host|user-agent|expect|accept-encoding"
+    r"webhook-.*|content-.*|proxy-.*|host|user-agent|expect|accept-encoding|traceparent"
     r"|connection|keep-alive|te|trailer|transfer-encoding|upgrade",
     re.IGNORECASE,
 )

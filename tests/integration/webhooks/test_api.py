@@ -56,6 +56,7 @@ async def test_header_values_are_not_shown_again(strict: Client) -> None:
         ({"url": "https://example.com/", "headers": {"Webhook-Id": "1"}}, "headers.Webhook-Id"),
         ({"url": "https://example.com/", "headers": {"Connection": "close"}}, "headers.Connection"),
         ({"url": "https://example.com/", "headers": {"Content-Type": "text/plain"}}, "headers.Content-Type"),
+        ({"url": "https://example.com/", "headers": {"Traceparent": "00-1"}}, "headers.Traceparent"),
         ({"url": "https://example.com/", "headers": {"X-A": "b\r\nX-C: d"}}, "headers.X-A"),
         ({"url": "https://example.com/", "headers": {"X A": "b"}}, "headers.X A"),
         ({"url": "https://example.com/", "colour": "red"}, "colour"),
