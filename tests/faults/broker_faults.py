@@ -22,6 +22,8 @@ PROTOCOL_ERROR = "[rabbit_channel:do(C, {'basic.ack', 999999999, false}) || C <-
 LOOK_BACK = timedelta(minutes=3)
 """What may be in a queue whose service was away for a while."""
 QUIET_SECONDS = 20.0
+LOGGED_SECONDS = 500.0
+"""Until the log has what was announced before: what it has not cannot be replayed from it."""
 
 TAKE_RELAY_LEASE = """
     update {name}.leases
@@ -101,7 +103,7 @@ class BrokerFaults(Family):
         await self._delete(queue_of(name))
         back = first_id(now())
         async with self.house.owner() as conn:
-            await until(lambda: conn.fetchval(ALL_LOGGED, back), seconds=QUIET_SECONDS)
+            assert await until(lambda: conn.fetchval(ALL_LOGGED, back), seconds=LOGGED_SECONDS, every_seconds=0.2)
         await asyncio.to_thread(arpilot, self.house.environ, "events", "replay", name, "--since", since.isoformat())
 
     async def delete_log_queue(self) -> None:

@@ -145,7 +145,7 @@ async def handled(conn: "asyncpg.Connection[asyncpg.Record]") -> list[str]:
                 where a.event_id is null or i.event_id is null""",
             heard,
         )
-        found += [f"{service.name} and event {row['event_id']} {row['type']}: {row['received_at']}" for row in rows]
+        found += [f"{service.name} and an event: {row['event_id']} {row['type']} {row['received_at']}" for row in rows]
     return found
 
 
