@@ -60,7 +60,8 @@ def declare_queues(bus_url: str) -> bool:
 def replay(service: str, since: str) -> None:
     """Give SERVICE once more what the event log has, after its queue was deleted or its broker lost.
 
-    What it has handled already has no second effect. The log holds what webhooks may carry, for as long as
+    What it has handled already has no second effect. The log has everything once webhooks has worked off its own
+    queue. It holds what webhooks may carry, for as long as
     ARPILOT_WEBHOOKS_RETENTION_DAYS says.
     """
     instant, bus_url = _instant(since), os.environ.get("ARPILOT_BUS_URL", "local:")
