@@ -79,6 +79,7 @@ async def replica(environ: Mapping[str, str]) -> AsyncIterator[tuple[str, asynci
         yield url, process
     finally:
         if process.returncode is None:
+            process.send_signal(signal.SIGCONT)  # a test may have frozen it
             process.send_signal(signal.SIGTERM)
         await process.wait()
 

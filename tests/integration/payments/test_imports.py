@@ -3,7 +3,10 @@
 import asyncio
 import io
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from signal import SIGCONT, SIGSTOP
 from uuid import UUID
 
 import aiohttp
@@ -262,37 +265,85 @@ async def test_a_killed_import_is_resumed_by_another_process_and_loses_and_doubl
 
         assert 0 < done_rows < ROWS
         assert (job["rows"], job["accepted"], job["duplicates"], job["rejected"]) == (ROWS, ROWS, 0, [])
-        conn = await asyncpg.connect(database_url)
-        stored = "select count(*), count(distinct external_payment_id), sum(amount_cents) from payments.payments"
-        assert tuple(await conn.fetchrow(stored) or ()) == (ROWS, ROWS, sum(range(1, ROWS + 1)) * 100)
-        await conn.close()
+        async with connected(database_url) as conn:
+            assert tuple(await conn.fetchrow(STORED) or ()) == (ROWS, ROWS, sum(range(1, ROWS + 1)) * 100)
 
 
-async def test_replicas_that_race_for_a_file_lose_and_double_nothing(
+async def test_a_process_that_was_frozen_while_another_took_its_file_over_doubles_nothing(
     postgres_url: str, template: str, tmp_path: Path
 ) -> None:
-    """Both hold the same import again and again: each time one is at work, its claim is declared to have run out."""
+    """Each of two is frozen in the middle, declared to have run out of time, and wakes when the other is at work."""
     async with harness.cloned(postgres_url, template) as database_url, aiohttp.ClientSession() as session:
         environ = harness.environment(database_url, "local:", tmp_path)
         tenant_id, key = await a_tenant(database_url)
-        async with replica(environ) as (url, _), replica(environ):
+        async with (
+            replica(environ) as (url, first),
+            replica(environ) as (_, second),
+            connected(database_url) as conn,
+        ):
             client = Client(url, key, tenant_id, session)
+            second.send_signal(SIGSTOP)
             job = (await send(client, long_csv(ROWS))).data
-            conn = await asyncpg.connect(database_url)
-            for _ in range(6):
-                await conn.execute("update payments.payment_imports set claimed_until = clock_timestamp()")
-                await asyncio.sleep(0.3)
+            await take_over(conn, first, second)
+            await take_over(conn, second, first)
             await wait_for(lambda: is_completed(client, job["id"]), seconds=60)
             job = await job_of(client, job["id"])
+            stored = await conn.fetchrow(STORED)
 
-        claims = await conn.fetchval("select claim from payments.payment_imports")
-        stored = "select count(*), count(distinct external_payment_id), sum(amount_cents) from payments.payments"
-        assert claims > 2, "somebody else took over while one was at work"
         assert (job["rows"], job["accepted"], job["duplicates"], job["rejected"]) == (ROWS, ROWS, 0, [])
-        assert tuple(await conn.fetchrow(stored) or ()) == (ROWS, ROWS, sum(range(1, ROWS + 1)) * 100)
+        assert tuple(stored or ()) == (ROWS, ROWS, sum(range(1, ROWS + 1)) * 100)
+
+
+async def take_over(
+    conn: asyncpg.Connection, working: asyncio.subprocess.Process, waiting: asyncio.subprocess.Process
+) -> None:
+    """Freeze the process that works when it has got further, until the one that waits has its file."""
+    before = await rows_done(conn)
+    await wait_for(lambda: is_beyond(conn, before))
+    await wait_for(lambda: is_frozen_between_batches(working, conn))
+    claims = await conn.fetchval(
+        "update payments.payment_imports set claimed_until = clock_timestamp() returning claim"
+    )
+    waiting.send_signal(SIGCONT)
+    await wait_for(lambda: is_claimed_anew(conn, claims))
+    working.send_signal(SIGCONT)
+
+
+async def rows_done(conn: asyncpg.Connection) -> int:
+    """How many rows of the only import are in."""
+    return int(await conn.fetchval("select coalesce(max(rows), 0) from payments.payment_imports"))
+
+
+async def is_beyond(conn: asyncpg.Connection, rows: int) -> bool:
+    """Whether more rows are in than these."""
+    return await rows_done(conn) > rows
+
+
+async def is_claimed_anew(conn: asyncpg.Connection, claims: int) -> bool:
+    """Whether the import was claimed more often than this."""
+    return bool(await conn.fetchval("select claim > $1 from payments.payment_imports", claims))
+
+
+async def is_frozen_between_batches(process: asyncio.subprocess.Process, conn: asyncpg.Connection) -> bool:
+    """Freeze a process; where it holds the import's row in a transaction, nobody could take over: let it go on."""
+    process.send_signal(SIGSTOP)
+    if await conn.fetchval("select id from payments.payment_imports for update skip locked"):
+        return True
+    process.send_signal(SIGCONT)
+    return False
+
+
+@asynccontextmanager
+async def connected(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of the test's own."""
+    conn = await asyncpg.connect(database_url)
+    try:
+        yield conn
+    finally:
         await conn.close()
 
 
+STORED = "select count(*), count(distinct external_payment_id), sum(amount_cents) from payments.payments"
 ROWS = 20_000
 
 
@@ -308,18 +359,18 @@ async def is_completed(client: Client, job_id: str) -> bool:
 
 async def abandoned(database_url: str) -> int:
     """Let the claim of the killed process run out now rather than in seconds; returns the rows that it had done."""
-    conn = await asyncpg.connect(database_url)
-    rows = await conn.fetchval("update payments.payment_imports set claimed_until = clock_timestamp() returning rows")
-    await conn.close()
-    return int(rows)
+    async with connected(database_url) as conn:
+        expired = "update payments.payment_imports set claimed_until = clock_timestamp() returning rows"
+        return int(await conn.fetchval(expired))
 
 
 async def a_tenant(database_url: str) -> tuple[UUID, str]:
     """A tenant and its key."""
-    conn = await asyncpg.connect(database_url)
-    tenant_id = await admin.create_tenant(conn, name="T", live=True, tier="enterprise", timezone="UTC", currency="USD")
-    key = await admin.create_key(conn, tenant_id, name="test", scopes=("payments",))
-    await conn.close()
+    async with connected(database_url) as conn:
+        tenant_id = await admin.create_tenant(
+            conn, name="T", live=True, tier="enterprise", timezone="UTC", currency="USD"
+        )
+        key = await admin.create_key(conn, tenant_id, name="test", scopes=("payments",))
     assert key is not None
     return tenant_id, key
 
