@@ -38,7 +38,7 @@ check: setup-test ## format, lint and types
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy
 
-audit: setup-test ## ask for known weaknesses of what we depend on (needs pypi.org)
+audit: setup-test ## ask for known weaknesses of what we depend on (needs the advisory service of the package index)
 	@.venv/bin/uv tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
 bench: setup-test ## measure against docs/performance.md (NAME=create for one)
