@@ -43,4 +43,6 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Receiver).serve_forever()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Receiver)
+    print("listening on", PORT, flush=True)
+    server.serve_forever()
