@@ -97,7 +97,7 @@ async def test_no_input_gives_a_500(system: System, client: Client, tmp_path: Pa
         f"--max-time={SECONDS}",
         "--phases=examples,coverage,fuzzing",
         "--max-examples=20",
-        "--workers=1",  # Python 3.11 cannot read syntax trees in two threads (python/cpython#106905), and hypothesis does
+        "--workers=1",  # Python 3.11 reads syntax trees wrongly in two threads (python/cpython#106905)
         "--request-timeout=30",
         "--continue-on-failure",
         "--no-shrink",
