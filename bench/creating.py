@@ -9,7 +9,7 @@ import asyncpg
 
 from bench.load import drive, request
 from bench.rows import ROUNDS, Row, median
-from bench.stage import Stage, Tenant, pgbench, stage
+from bench.stage import Stage, Tenant, frozen, pgbench, stage, worked_off
 
 SECONDS = 4.0
 CONNECTIONS = 64
@@ -102,45 +102,67 @@ async def app(running: Stage, connections: int) -> tuple[float, float]:
     return load.per_second, load.percentile(0.5)
 
 
-async def _limit(running: Stage, clients: int) -> tuple[float, float]:
-    tenants = len(running.tenants)
-    return await asyncio.to_thread(
-        pgbench, running.database_url, SCRIPT, clients=clients, seconds=SECONDS, tenants=tenants
-    )
+async def _limit(running: Stage, *clients: int) -> tuple[float, float]:
+    """pgbench's transactions a second and its mean latency in milliseconds, with the best of these numbers of clients.
+
+    It has the machine for itself: the app has done its work and stands still, and what pgbench put into the outbox,
+    which are no events, is gone before the app goes on.
+    """
+    await worked_off(running)
+    with frozen(running):
+        tenants = len(running.tenants)
+
+        def measure(count: int) -> tuple[float, float]:
+            return pgbench(running.database_url, SCRIPT, clients=count, seconds=SECONDS, tenants=tenants)
+
+        found = [await asyncio.to_thread(measure, count) for count in clients]
+        conn = await running.connect()
+        await conn.execute("truncate invoices.outbox")
+        await conn.close()
+    return max(found)
 
 
 async def _compare(name: str, goal: float, running: Stage) -> Row:
     await app(running, CONNECTIONS)  # warm
-    ratios, rates, limit = [], [], []
+    limits, rates = [], []
     for _ in range(ROUNDS):
-        best = max([(await _limit(running, clients))[0] for clients in CLIENTS])
-        rate, _ = await app(running, CONNECTIONS)
-        ratios.append(rate / best)
-        rates.append(rate)
-        limit.append(best)
-    detail = f"{median(rates):.0f}/s against {median(limit):.0f}/s"
-    return Row(name, goal, median(ratios), at_least=True, detail=detail)
+        limits.append((await _limit(running, *CLIENTS))[0])
+        rates.append((await app(running, CONNECTIONS))[0])
+    ratio = median([rate / limit for rate, limit in zip(rates, limits, strict=True)])
+    return Row(name, goal, ratio, at_least=True, detail=f"{median(rates):.0f}/s against {median(limits):.0f}/s")
+
+
+async def _all_in_one(tenants: int) -> str:
+    """The same where one process does all that follows from an invoice, too."""
+    async with stage(tenants=tenants) as running:
+        await app(running, CONNECTIONS)
+        rates = [(await app(running, CONNECTIONS))[0] for _ in range(ROUNDS)]
+    return f"; {median(rates):.0f}/s while the same process works its events off in all five services"
 
 
 async def create() -> list[Row]:
     """100 tenants, 64 connections."""
-    async with stage(tenants=100) as running:
+    async with stage(alone="invoices", tenants=100) as running:
         await prepare_limit(running)
-        return [await _compare("create", 1.1, running)]
+        row = await _compare("create", 1.1, running)
+    row.detail += await _all_in_one(tenants=100)
+    return [row]
 
 
 async def create_hot() -> list[Row]:
     """One tenant: one counter that everybody waits for."""
-    async with stage(tenants=1) as running:
+    async with stage(alone="invoices", tenants=1) as running:
         await prepare_limit(running)
-        return [await _compare("create-hot", 2.0, running)]
+        row = await _compare("create-hot", 2.0, running)
+    row.detail += await _all_in_one(tenants=1)
+    return [row]
 
 
 async def create_idle() -> list[Row]:
     """Latency of a single client."""
-    async with stage(tenants=100) as running:
+    async with stage(alone="invoices", tenants=100) as running:
         await prepare_limit(running)
         await app(running, 1)
-        pairs = [((await app(running, 1))[1], (await _limit(running, 1))[1]) for _ in range(ROUNDS)]
-        detail = f"{median([a for a, _ in pairs]):.2f} ms against {median([b for _, b in pairs]):.2f} ms"
-        return [Row("create-idle", 2.5, median([a / b for a, b in pairs]), at_least=False, detail=detail)]
+        pairs = [((await _limit(running, 1))[1], (await app(running, 1))[1]) for _ in range(ROUNDS)]
+        detail = f"{median([ours for _, ours in pairs]):.2f} ms against {median([limit for limit, _ in pairs]):.2f} ms"
+        return [Row("create-idle", 2.5, median([ours / limit for limit, ours in pairs]), at_least=False, detail=detail)]

@@ -102,7 +102,7 @@ async def enqueue(running: Stage, endpoints: list[UUID], count: int) -> None:
     pause = "insert into health select tenant_id, id, 0, null, null, null, 0, $1 from endpoints"
     await conn.execute(pause, at.replace(year=at.year + 1))
     await conn.copy_records_to_table(
-        "events", records=[(tenant, event, "invoice.created", event, 1, at, _payload(event)) for event in events]
+        "events", records=[(tenant, event, "invoice.created", event, 1, at, _payload(event), None) for event in events]
     )
     await conn.copy_records_to_table(
         "deliveries", records=[(*key, uuid7(), "invoice.created", "pending", 0, at, at) for key in keys]

@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -69,20 +69,54 @@ async def database() -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def stage(
-    *, services: str = "all", bus_url: str = "local:", tenants: int = 1, **more: str
+    *, services: str = "all", alone: str = "", bus_url: str = "local:", tenants: int = 1, **more: str
 ) -> AsyncIterator[Stage]:
-    """ARPilot as a user runs it, in one process of its own, with tenants that each have a customer."""
+    """ARPilot as a user runs it, in one process of its own, with tenants that each have a customer.
+
+    `alone` names the one service that goes on, in a process of its own, once all of them have made these.
+    """
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(database())
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="arpilot-bench-"))
         made = await _tenants(url, tenants)
         port = free_port()
         process = await _start(services, url, bus_url, directory, port, more)
-        stack.push_async_callback(_stop, process)
         running = Stage(url, f"http://127.0.0.1:{port}", process.pid, made)
-        await ready(running.base_url)
-        await _customers(running)
-        yield running
+        try:
+            await ready(running.base_url)
+            await _customers(running)
+            if alone:
+                await worked_off(running)
+                await _stop(process)
+                urls = {f"ARPILOT_{name.upper()}_URL": running.base_url for name in catalog.NAMES}
+                process = await _start(alone, url, bus_url, directory, port, urls | more)
+                running.pid = process.pid
+                await ready(running.base_url)
+            yield running
+        finally:
+            await _stop(process)
+
+
+async def worked_off(running: Stage) -> None:
+    """Wait until every event is where it should be."""
+    some = " or ".join(f"exists (select from {name}.outbox)" for name in catalog.NAMES)
+    conn = await running.connect()
+    try:
+        async with asyncio.timeout(120):
+            while await conn.fetchval(f"select {some}"):  # noqa: ASYNC110 - the event is in another process
+                await asyncio.sleep(0.05)
+    finally:
+        await conn.close()
+
+
+@contextmanager
+def frozen(running: Stage) -> Iterator[None]:
+    """ARPilot computes nothing while the block runs, so that the limit has the machine for itself."""
+    os.kill(running.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(running.pid, signal.SIGCONT)
 
 
 async def _start(

@@ -17,33 +17,7 @@ from shared.db import Conn
 from shared.events import NewEvent
 from shared.http import idempotency
 
-LOAD_FACTS = """
-    select json_build_object(
-        'settings', json_build_object(
-            'invoice_prefix', coalesce(s.invoice_prefix, 'INV'), 'number_on', coalesce(s.number_on, 'create'),
-            'payment_terms_days', coalesce(s.payment_terms_days, 30), 'timezone', coalesce(s.timezone, t.timezone),
-            'currency', coalesce(s.currency, t.currency), 'multi_currency', coalesce(s.multi_currency, false)),
-        'recipients', (select coalesce(json_agg(r), '[]') from recipients r
-            where r.tenant_id = u.tenant_id and r.customer_id = any(u.customers::uuid[]) and r.deleted_at is null),
-        'products', case when u.products <> '{}' then (select coalesce(json_agg(p), '[]') from products p
-            where p.tenant_id = u.tenant_id and p.id = any(u.products::uuid[]) and p.archived_at is null)
-            else '[]' end,
-        'rates', case when u.rates <> '{}' or u.products <> '{}' then (select coalesce(json_agg(x), '[]')
-            from tax_rates x where x.tenant_id = u.tenant_id and x.archived_at is null
-            and (x.id = any(u.rates::uuid[]) or x.id in (select p.tax_rate_id from products p
-                where p.tenant_id = u.tenant_id and p.id = any(u.products::uuid[]))))
-            else '[]' end,
-        'accounts', case when u.accounts <> '{}' or u.products <> '{}' then (select coalesce(json_agg(a), '[]')
-            from accounts a where a.tenant_id = u.tenant_id and a.archived_at is null
-            and (a.id = any(u.accounts::uuid[]) or a.id in (select p.account_id from products p
-                where p.tenant_id = u.tenant_id and p.id = any(u.products::uuid[]))))
-            else '[]' end
-    )::text as facts
-    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
-        with ordinality u (tenant_id, customers, products, rates, accounts, o)
-    join tenants t on t.tenant_id = u.tenant_id left join settings s on s.tenant_id = u.tenant_id
-    order by u.o
-"""
+LOAD_FACTS = "select load_facts($1, $2, $3, $4, $5) as facts"
 CREATE = f"select * from create_invoices({', '.join(f'${n}' for n in range(1, 21))})"
 
 _facts = msgspec.json.Decoder(Facts)
