@@ -13,7 +13,7 @@ from uuid import UUID
 import aiohttp
 
 from bench.rows import ROUNDS, Row, median
-from bench.stage import ROOT, Stage, stage
+from bench.stage import ROOT, Stage, known_to_the_planner, stage
 from shared.clock import now
 from shared.ids import uuid7
 from shared.processes import free_port
@@ -110,7 +110,7 @@ async def enqueue(running: Stage, endpoints: list[UUID], count: int) -> None:
     await conn.copy_records_to_table(
         "queue", records=[(*key, False, 0, at, False, key[2], 1, None, None) for key in keys]
     )
-    await conn.execute("analyze queue")
+    await conn.execute("analyze")
     await conn.execute("update health set paused_until = null")
     await conn.close()
 
@@ -184,6 +184,7 @@ async def chain() -> list[Row]:
     async with a_sink() as sink, stage(ARPILOT_WEBHOOKS_ALLOW_INSECURE="true") as running:
         await register(running, sink, ["/chain"])
         await _invoices(running, seconds=2)
+        await known_to_the_planner(running)
         await sink.stats("/reset")
         made = await _invoices(running, seconds=CHAIN_SECONDS)
         await sink.rate_of(made)

@@ -6,6 +6,7 @@ Measured: a list of invoices costs the service a third less, since a round trip 
 import re
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -67,6 +68,7 @@ async def _fetch_alike(
     return list(found)
 
 
+@lru_cache(maxsize=256)
 def _for_each(statement: str, types: tuple[str, ...]) -> str:
     """The statement for each of several rows of values; a lateral select keeps its order, and is not merged."""
     arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types, 1))

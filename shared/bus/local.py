@@ -62,9 +62,10 @@ class _Mailbox:
             self._filled.set()
         return delivery.settled
 
-    async def take(self) -> list[_Delivery]:
-        """What is there, at most a batch; empty once closed."""
+    async def take(self, consumer: Consumer) -> list[_Delivery]:
+        """What is there, at most a batch, when it is time for it; empty once closed."""
         await self._filled.wait()
+        await consumer.rest(len(self._waiting))
         batch = [self._waiting.popleft() for _ in range(min(BATCH_EVENTS, len(self._waiting)))]
         if not self._waiting and not self._closed:
             self._filled.clear()
@@ -129,7 +130,7 @@ async def _close_on(stopping: asyncio.Event, mailbox: _Mailbox) -> None:
 
 async def _work_through(mailbox: _Mailbox, consumer: Consumer, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
-        batch = await mailbox.take()
+        batch = await mailbox.take(consumer)
         outcome = Outcome.UNKNOWN
         try:
             await _handle(consumer, [delivery.event for delivery in batch])

@@ -264,6 +264,7 @@ class _Intake:
     async def _take(self) -> list[DeliveredMessage]:
         """What is there, at most a batch; nothing when it is time to stop."""
         await self._news.wait()
+        await self._consumer.rest(len(self._arrived))
         if self._lost:
             raise BusAway("the broker closed the channel or removed the queue")
         batch = [self._arrived.popleft() for _ in range(min(BATCH_EVENTS, len(self._arrived)))]
