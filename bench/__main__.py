@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+import time
 from importlib import import_module
 
 import uvloop
@@ -31,12 +32,13 @@ ROWS = {
 async def main(names: list[str]) -> int:
     """Measure and print; the exit status says whether every goal was met."""
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    met = True
+    met, began = True, time.monotonic()
     for name in names:
         module, _, function = ROWS[name].partition(":")
         for row in await getattr(import_module(f"bench.{module}"), function)():
             print(row.text(), flush=True)
             met = met and row.met
+    print(f"measured within {(time.monotonic() - began) / 60:.1f} minutes")
     return 0 if met else 1
 
 
