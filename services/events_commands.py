@@ -1,4 +1,4 @@
-"""`arpilot events dead`: events that a service gave up: list them, read them, send them back."""
+"""`arpilot events`: make queues, replay the log, and list, read and send back events that a service gave up."""
 
 import asyncio
 import os
