@@ -110,7 +110,7 @@ async def enqueue(running: Stage, endpoints: list[UUID], count: int) -> None:
     await conn.copy_records_to_table(
         "queue", records=[(*key, False, 0, at, False, key[2], 1, None, None) for key in keys]
     )
-    await conn.execute("analyze")
+    await known_to_the_planner(running)
     await conn.execute("update health set paused_until = null")
     await conn.close()
 

@@ -32,15 +32,11 @@ async def replay(owner_url: str, bus_url: str, service: str, since: datetime) ->
 
     What it has handled already it drops by its inbox. Events between services alone are in no log.
     """
-    sent = 0
     conn = await db.connect_once(owner_url)
     try:
-        async for messages in _batches(conn, service, since):
-            await rabbitmq.hand_over(bus_url, service, messages)
-            sent += len(messages)
+        return await rabbitmq.hand_over(bus_url, service, _batches(conn, service, since))
     finally:
         await conn.close()
-    return sent
 
 
 async def _batches(

@@ -143,7 +143,7 @@ class Consumer:
 
     def _wants(self, event: Event) -> bool:
         """Whether anybody here handles it: a queue may be bound to a type that an older version handled."""
-        return any(subscription.takes(event) for subscription in self._subscriptions)
+        return events.matches_any(self.patterns, event.type)
 
     async def _one_by_one(self, pending: list[Event]) -> list[Failure]:
         """Let no event suffer from its neighbours, and none wait for long behind those that fail."""

@@ -331,26 +331,29 @@ async def declare(url: str, patterns: Mapping[str, Sequence[str]]) -> None:
         await link.close()
 
 
-async def hand_over(url: str, service: str, messages: Sequence[Message]) -> None:
+async def hand_over(url: str, service: str, batches: AsyncIterator[Sequence[Message]]) -> int:
     """Put messages into the queue of one service, past the exchange; they are there for good when this returns.
 
-    Raises QueueMissing.
+    Says how many. Raises QueueMissing.
     """
-    link = Link(url, "replay")
+    link, sent = Link(url, "replay"), 0
     try:
         async with link.channel() as channel:
             wire = await wire_of(channel)
-            await asyncio.gather(
-                *(
-                    wire.basic_publish(
-                        message.body.encode(),
-                        routing_key=queue_of(service),
-                        properties=_properties(message),
-                        mandatory=True,
+            async for messages in batches:
+                await asyncio.gather(
+                    *(
+                        wire.basic_publish(
+                            message.body.encode(),
+                            routing_key=queue_of(service),
+                            properties=_properties(message),
+                            mandatory=True,
+                        )
+                        for message in messages
                     )
-                    for message in messages
                 )
-            )
+                sent += len(messages)
+            return sent
     except aiormq.exceptions.PublishError as error:
         raise QueueMissing(queue_of(service)) from error
     finally:
