@@ -3,15 +3,16 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from signal import SIGCONT, SIGSTOP
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import aiohttp
 import asyncpg
 import pytest
+import pytest_asyncio
 from click.testing import CliRunner
 
 from services.payments.imports.command import import_file
@@ -245,53 +246,63 @@ async def test_a_file_that_fails_on_our_side_again_and_again_is_given_up(client:
     assert "something went wrong on our side" in (await job_of(client, str(client.tenant_id)))["error"]
 
 
-async def test_a_killed_import_is_resumed_by_another_process_and_loses_and_doubles_nothing(
-    postgres_url: str, template: str, tmp_path: Path
-) -> None:
-    async with harness.cloned(postgres_url, template) as database_url, aiohttp.ClientSession() as session:
-        environ = harness.environment(database_url, "local:", tmp_path)
-        tenant_id, key = await a_tenant(database_url)
-        async with replica(environ) as (url, process):
-            client = Client(url, key, tenant_id, session)
-            job = (await send(client, long_csv(ROWS))).data
-            await wait_for(lambda: has_begun(client, job["id"]))
-            process.kill()
-            await process.wait()
-        done_rows = await abandoned(database_url)
-        async with replica(environ) as (url, _):
-            client = Client(url, key, tenant_id, session)
-            await wait_for(lambda: is_completed(client, job["id"]))
-            job = await job_of(client, job["id"])
+async def test_a_killed_import_is_resumed_by_another_process_and_loses_and_doubles_nothing(apart: "Apart") -> None:
+    async with replica(apart.environ) as (url, process):
+        client = apart.client(url)
+        job = (await send(client, long_csv(ROWS))).data
+        await wait_for(lambda: has_begun(client, job["id"]))
+        process.kill()
+        await process.wait()
+    done_rows = await abandoned(apart.conn)
+    async with replica(apart.environ) as (url, _):
+        client = apart.client(url)
+        await wait_for(lambda: is_completed(client, job["id"]))
+        job = await job_of(client, job["id"])
 
-        assert 0 < done_rows < ROWS
-        assert (job["rows"], job["accepted"], job["duplicates"], job["rejected"]) == (ROWS, ROWS, 0, [])
-        async with connected(database_url) as conn:
-            assert tuple(await conn.fetchrow(STORED) or ()) == (ROWS, ROWS, sum(range(1, ROWS + 1)) * 100)
+    assert 0 < done_rows < ROWS
+    await check_all_is_in_once(apart.conn, job)
 
 
-async def test_a_process_that_was_frozen_while_another_took_its_file_over_doubles_nothing(
-    postgres_url: str, template: str, tmp_path: Path
-) -> None:
+async def test_a_process_that_was_frozen_while_another_took_its_file_over_doubles_nothing(apart: "Apart") -> None:
     """Each of two is frozen in the middle, declared to have run out of time, and wakes when the other is at work."""
-    async with harness.cloned(postgres_url, template) as database_url, aiohttp.ClientSession() as session:
-        environ = harness.environment(database_url, "local:", tmp_path)
-        tenant_id, key = await a_tenant(database_url)
-        async with (
-            replica(environ) as (url, first),
-            replica(environ) as (_, second),
-            connected(database_url) as conn,
-        ):
-            client = Client(url, key, tenant_id, session)
-            second.send_signal(SIGSTOP)
-            job = (await send(client, long_csv(ROWS))).data
-            await take_over(conn, first, second)
-            await take_over(conn, second, first)
-            await wait_for(lambda: is_completed(client, job["id"]), seconds=60)
-            job = await job_of(client, job["id"])
-            stored = await conn.fetchrow(STORED)
+    async with replica(apart.environ) as (url, first), replica(apart.environ) as (_, second):
+        client = apart.client(url)
+        second.send_signal(SIGSTOP)
+        job = (await send(client, long_csv(ROWS))).data
+        await take_over(apart.conn, first, second)
+        await take_over(apart.conn, second, first)
+        await wait_for(lambda: is_completed(client, job["id"]), seconds=60)
+        job = await job_of(client, job["id"])
 
-        assert (job["rows"], job["accepted"], job["duplicates"], job["rejected"]) == (ROWS, ROWS, 0, [])
-        assert tuple(stored or ()) == (ROWS, ROWS, sum(range(1, ROWS + 1)) * 100)
+    await check_all_is_in_once(apart.conn, job)
+
+
+async def check_all_is_in_once(conn: asyncpg.Connection, job: dict[str, Any]) -> None:
+    """Whether the job says so, and the table."""
+    stored = await conn.fetchrow(
+        "select count(*), count(distinct external_payment_id), sum(amount_cents) from payments.payments"
+    )
+    assert (job["rows"], job["accepted"], job["duplicates"], job["rejected"]) == (ROWS, ROWS, 0, [])
+    assert tuple(stored or ()) == (ROWS, ROWS, sum(range(1, ROWS + 1)) * 100)
+
+
+class Apart(NamedTuple):
+    """A database for payments services in processes of their own, with one tenant."""
+
+    conn: asyncpg.Connection
+    environ: Mapping[str, str]
+    client: Callable[[str], Client]
+    """The tenant's, of the service at this URL."""
+
+
+@pytest_asyncio.fixture
+async def apart(postgres_url: str, template: str, tmp_path: Path) -> AsyncIterator[Apart]:
+    async with harness.cloned(postgres_url, template) as database_url, aiohttp.ClientSession() as session:
+        conn = await asyncpg.connect(database_url)
+        tenant_id, key = await a_tenant(conn)
+        environ = harness.environment(database_url, "local:", tmp_path)
+        yield Apart(conn, environ, lambda url: Client(url, key, tenant_id, session))
+        await conn.close()
 
 
 async def take_over(
@@ -333,17 +344,6 @@ async def is_frozen_between_batches(process: asyncio.subprocess.Process, conn: a
     return False
 
 
-@asynccontextmanager
-async def connected(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection of the test's own."""
-    conn = await asyncpg.connect(database_url)
-    try:
-        yield conn
-    finally:
-        await conn.close()
-
-
-STORED = "select count(*), count(distinct external_payment_id), sum(amount_cents) from payments.payments"
 ROWS = 20_000
 
 
@@ -357,20 +357,16 @@ async def is_completed(client: Client, job_id: str) -> bool:
     return bool((await job_of(client, job_id))["status"] == "completed")
 
 
-async def abandoned(database_url: str) -> int:
+async def abandoned(conn: asyncpg.Connection) -> int:
     """Let the claim of the killed process run out now rather than in seconds; returns the rows that it had done."""
-    async with connected(database_url) as conn:
-        expired = "update payments.payment_imports set claimed_until = clock_timestamp() returning rows"
-        return int(await conn.fetchval(expired))
+    expired = "update payments.payment_imports set claimed_until = clock_timestamp() returning rows"
+    return int(await conn.fetchval(expired))
 
 
-async def a_tenant(database_url: str) -> tuple[UUID, str]:
+async def a_tenant(conn: asyncpg.Connection) -> tuple[UUID, str]:
     """A tenant and its key."""
-    async with connected(database_url) as conn:
-        tenant_id = await admin.create_tenant(
-            conn, name="T", live=True, tier="enterprise", timezone="UTC", currency="USD"
-        )
-        key = await admin.create_key(conn, tenant_id, name="test", scopes=("payments",))
+    tenant_id = await admin.create_tenant(conn, name="T", live=True, tier="enterprise", timezone="UTC", currency="USD")
+    key = await admin.create_key(conn, tenant_id, name="test", scopes=("payments",))
     assert key is not None
     return tenant_id, key
 

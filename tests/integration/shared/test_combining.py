@@ -1,25 +1,14 @@
 """Requests that wait at the same time share a statement, and nothing else (shared/combining.py)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
 from shared import db
 from shared.combining import MAX_BATCH, Combiner
 from shared.db import Conn, Database
-
-
-@pytest_asyncio.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    """The invoices service's way to a fresh database."""
-    opened = await db.connect(
-        database_url, service="invoices", role="arpilot_invoices", pool_size=4, statement_timeout_seconds=10
-    )
-    yield opened
-    await opened.close()
 
 
 class Halver:

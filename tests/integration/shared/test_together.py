@@ -1,29 +1,16 @@
 """Statements that differ in their values only travel together, and each gets its own rows (shared/together.py)."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from uuid import uuid4
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
-from shared import db
 from shared.db import Database
 from shared.together import Together
 
 COUNTDOWN = "select n, (select $2::text) as name from generate_series(1, $1::bigint) n order by n desc limit 3"
-
-
-@pytest_asyncio.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    """The invoices service's way to a fresh database."""
-    opened = await db.connect(
-        database_url, service="invoices", role="arpilot_invoices", pool_size=4, statement_timeout_seconds=10
-    )
-    yield opened
-    await opened.close()
 
 
 async def test_each_gets_its_own_rows_in_their_order(database: Database) -> None:

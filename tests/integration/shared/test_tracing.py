@@ -1,6 +1,7 @@
 """One request's trace, as an OpenTelemetry collector receives it and as a webhook's receiver sees it."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests import harness
-from tests.harness import wait_for
+from tests.harness import Client, wait_for
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = "00f067aa0ba902b7"
@@ -62,7 +63,8 @@ def _span(service: str, span: Any) -> Span:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def collector() -> AsyncIterator[Collector]:
+async def collector(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collector]:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
     made = Collector()
     app = web.Application()
     app.add_routes([web.post("/v1/traces", made.take_spans), web.post("/hook", made.take_hook)])
@@ -75,13 +77,18 @@ async def collector() -> AsyncIterator[Collector]:
     await runner.cleanup()
 
 
-async def test_a_request_is_one_trace_from_the_caller_to_the_receiver_of_the_webhook(
-    collector: Collector, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
-    environ = {**harness.environment(database_url, "local:", tmp_path), "ARPILOT_OTLP_ENDPOINT": collector.url}
+@asynccontextmanager
+async def traced(database_url: str, directory: Path, endpoint: str) -> AsyncIterator[Client]:
+    """A client of a system that sends its spans there."""
+    environ = {**harness.environment(database_url, "local:", directory), "ARPILOT_OTLP_ENDPOINT": endpoint}
     async with harness.system_over(environ) as system:
-        client = await system.client()
+        yield await system.client()
+
+
+async def test_a_request_is_one_trace_from_the_caller_to_the_receiver_of_the_webhook(
+    collector: Collector, database_url: str, tmp_path: Path
+) -> None:
+    async with traced(database_url, tmp_path, collector.url) as client:
         await client.post("/v1/webhooks", json={"url": f"{collector.url}/hook", "events": ["customer.created"]})
         contact = {"contact_name": "Ada", "email": "ada@example.com"}
         made = await client.post(
@@ -110,20 +117,14 @@ async def test_a_request_is_one_trace_from_the_caller_to_the_receiver_of_the_web
 
 
 async def test_a_collector_that_is_away_disturbs_nothing(database_url: str, tmp_path: Path) -> None:
-    environ = {**harness.environment(database_url, "local:", tmp_path), "ARPILOT_OTLP_ENDPOINT": "http://127.0.0.1:9"}
-    async with harness.system_over(environ) as system:
-        client = await system.client()
-
+    async with traced(database_url, tmp_path, "http://127.0.0.1:9") as client:
         assert (await client.get("/v1/customers")).status == 200
 
 
 async def test_calls_between_services_and_jobs_are_in_it_too(
-    collector: Collector, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    collector: Collector, database_url: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
-    environ = {**harness.environment(database_url, "local:", tmp_path), "ARPILOT_OTLP_ENDPOINT": collector.url}
-    async with harness.system_over(environ) as system:
-        client = await system.client()
+    async with traced(database_url, tmp_path, collector.url) as client:
         contact = {"contact_name": "Ada", "email": "ada@example.com"}
         customer = await client.post("/v1/customers", json={"company_name": "Engines", "contacts": [contact]})
         invoice = await client.post("/v1/invoices", json={"customer_id": customer.data["id"], "amount": 10})
