@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aio_pika
 import aiormq
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractQueue
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 from pamqp.common import Arguments
@@ -40,7 +40,11 @@ DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671}
 CONNECT_SECONDS = 10
 HEARTBEAT_SECONDS = 15
 CONFIRM_SECONDS = 60.0
+DECLARE_SECONDS = 30.0
+"""A node that is losing or finding its place in a cluster may never answer; over another channel it does."""
 CLOSE_SECONDS = 5.0
+LOOK_SECONDS = 15.0
+"""Between two looks whether the queue is there and knows its consumer: a cluster in trouble loses either in silence."""
 
 LOST = (
     aiormq.exceptions.AMQPError,
@@ -104,8 +108,10 @@ class Link:
         connection = aio_pika.Connection(self._url)
         try:
             await connection.connect(timeout=CONNECT_SECONDS)
-        except BaseException:
+        except BaseException as error:
             await connection.close()  # or its finalizer tries to, when there may be no event loop any more
+            if isinstance(error, StopAsyncIteration):  # what aiormq says of a handshake that is broken off
+                raise BusAway("the broker broke the handshake off") from error
             raise
         return connection
 
@@ -146,7 +152,8 @@ class RabbitBus:
     async def publisher(self) -> AsyncIterator["RabbitPublisher"]:
         async with self._out.channel() as channel:
             try:
-                await self._declare_all(channel)
+                async with asyncio.timeout(DECLARE_SECONDS):
+                    await self._declare_all(channel)
                 wire = await wire_of(channel)
             except LOST as error:
                 raise BusAway(reason_of(error)) from error
@@ -173,14 +180,14 @@ class RabbitBus:
         async with AsyncExitStack() as stack:
             channel = await unless(stopping, stack.enter_async_context(self._in.channel()))
             if channel is not None:
-                await channel.set_qos(prefetch_count=PREFETCH_EVENTS)
-                await declare_queue(await declare_exchange(channel), channel, consumer.service, consumer.patterns)
+                async with asyncio.timeout(DECLARE_SECONDS):
+                    await channel.set_qos(prefetch_count=PREFETCH_EVENTS)
+                    await declare_queue(channel, consumer.service, consumer.patterns)
                 await _Intake(consumer, channel, await wire_of(channel)).run(stopping)
 
     async def _declare_all(self, channel: AbstractChannel) -> None:
-        exchange = await declare_exchange(channel)
         for consumer in self._consumers:
-            await declare_queue(exchange, channel, consumer.service, consumer.patterns)
+            await declare_queue(channel, consumer.service, consumer.patterns)
 
 
 class RabbitPublisher:
@@ -241,13 +248,14 @@ class _Intake:
         """Handle what arrives until told to stop; raises one of LOST when the channel or the queue is gone."""
         self._channel.close_callbacks.add(self._lose)
         self._wire.on_consumer_cancel_callbacks.add(self._lose)
-        await self._wire.basic_consume(queue_of(self._consumer.service), self._arrive)
-        watch = asyncio.create_task(self._stop_on(stopping))
+        async with asyncio.timeout(DECLARE_SECONDS):
+            await self._wire.basic_consume(queue_of(self._consumer.service), self._arrive)
+        watches = [asyncio.create_task(watch) for watch in (self._stop_on(stopping), self._look_after_queue())]
         try:
             while not stopping.is_set():
                 await self._settle(await self._take())
         finally:
-            await cancel(watch)
+            await cancel(*watches)
 
     async def _arrive(self, message: DeliveredMessage) -> None:
         self._arrived.append(message)
@@ -260,6 +268,19 @@ class _Intake:
     async def _stop_on(self, stopping: asyncio.Event) -> None:
         await stopping.wait()
         self._news.set()
+
+    async def _look_after_queue(self) -> None:
+        """Make the queue again when it is gone, and end this intake when the broker does not count it as a consumer."""
+        known = True
+        while known:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                async with asyncio.timeout(DECLARE_SECONDS):
+                    queue = await declare_queue(self._channel, self._consumer.service, self._consumer.patterns)
+                known = bool(queue.declaration_result.consumer_count)
+            except LOST:
+                known = False
+        self._lose()
 
     async def _take(self) -> list[DeliveredMessage]:
         """What is there, at most a batch; nothing when it is time to stop."""
@@ -294,14 +315,13 @@ class _Intake:
 
     async def _bury(self, body: bytes, *, message_id: str | None, reason: str, attempts: int = 1) -> None:
         """Hand a message to the queue of dead letters; it is there for good when this returns."""
-        await self._wire.basic_publish(
-            body,
-            routing_key=dead_queue_of(self._consumer.service),
-            properties=Basic.Properties(
-                content_type=CONTENT_TYPE, delivery_mode=2, message_id=message_id, headers=headers_of(reason, attempts)
-            ),
-            mandatory=True,
+        properties = Basic.Properties(
+            content_type=CONTENT_TYPE, delivery_mode=2, message_id=message_id, headers=headers_of(reason, attempts)
         )
+        async with asyncio.timeout(CONFIRM_SECONDS):
+            await self._wire.basic_publish(
+                body, routing_key=dead_queue_of(self._consumer.service), properties=properties, mandatory=True
+            )
 
 
 def queue_of(service: str) -> str:
@@ -324,9 +344,8 @@ async def declare(url: str, patterns: Mapping[str, Sequence[str]]) -> None:
     link = Link(url, "declare")
     try:
         async with link.channel() as channel:
-            exchange = await declare_exchange(channel)
             for service, names in patterns.items():
-                await declare_queue(exchange, channel, service, names)
+                await declare_queue(channel, service, names)
     finally:
         await link.close()
 
@@ -360,14 +379,9 @@ async def hand_over(url: str, service: str, batches: AsyncIterator[Sequence[Mess
         await link.close()
 
 
-async def declare_exchange(channel: AbstractChannel) -> AbstractExchange:
-    return await channel.declare_exchange(EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
-
-
-async def declare_queue(
-    exchange: AbstractExchange, channel: AbstractChannel, service: str, patterns: Sequence[str]
-) -> None:
+async def declare_queue(channel: AbstractChannel, service: str, patterns: Sequence[str]) -> AbstractQueue:
     """A service's queue, bound to just the types that it handles, and its queue of dead letters."""
+    exchange = await channel.declare_exchange(EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
     await declare_dead_queue(channel, service)
     arguments: Arguments = {
         "x-queue-type": "quorum",
@@ -380,6 +394,7 @@ async def declare_queue(
     queue = await channel.declare_queue(queue_of(service), durable=True, arguments=arguments)
     for pattern in patterns:
         await queue.bind(exchange, routing_key="#" if pattern == "*" else pattern)
+    return queue
 
 
 async def declare_dead_queue(channel: AbstractChannel, service: str) -> AbstractQueue:

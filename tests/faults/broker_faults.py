@@ -12,6 +12,7 @@ import aiormq
 from services import catalog
 from shared.bus.rabbitmq import queue_of
 from shared.clock import now
+from tests.faults import truth
 from tests.faults.family import Family, Fault
 from tests.faults.house import until
 from tests.processes import arpilot
@@ -21,6 +22,7 @@ PROTOCOL_ERROR = "[rabbit_channel:do(C, {'basic.ack', 999999999, false}) || C <-
 LOOK_BACK = timedelta(hours=1, minutes=3)
 """What may be in a queue whose service was away for a while, and as far as clocks jump back: ids name their time."""
 QUIET_SECONDS = 20.0
+ANSWER_SECONDS = 10.0
 MADE_SECONDS = 120.0
 """Until a queue is there again: its service first ends the batch that it has, and a cluster takes its time."""
 LOGGED_SECONDS = 500.0
@@ -106,6 +108,7 @@ class BrokerFaults(Family):
         """With whatever is in it, and what is published before it is there again; then the operator replays the log."""
         name = self.dice.choice(("invoices", "payments", "notifier"))
         since = now() - LOOK_BACK
+        self.house.thrown_away |= self.house.poison - (await truth.buried(self.house)).keys()
         await self._delete(queue_of(name))
         async with self.house.owner() as conn:
             lost = await conn.fetchval(NOT_LOGGED)
@@ -128,8 +131,9 @@ class BrokerFaults(Family):
 
         async def is_there() -> bool:
             try:
-                await (await link.channel()).declare_queue(queue, passive=True)
-            except aiormq.exceptions.ChannelNotFoundEntity:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await (await link.channel()).declare_queue(queue, passive=True)
+            except (aiormq.exceptions.ChannelNotFoundEntity, TimeoutError):
                 return False
             return True
 

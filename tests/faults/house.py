@@ -58,6 +58,8 @@ class House:
     tenants: list[Tenant] = field(default_factory=list)
     poison: set[str] = field(default_factory=set)
     """Ids of messages that must be dead letters in the end."""
+    thrown_away: set[str] = field(default_factory=set)
+    """Those of them that were waiting in a queue, perhaps, when an operator deleted it."""
     bulk: int = 1000
     """How many invoices a bulk call makes in the middle of which somebody dies."""
 

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from services import catalog
+from shared.bus.dead import DeadLetter
 from shared.bus.dead_rabbitmq import RabbitDeadLetters
 from shared.events import matches
 from shared.inbox import patterns_of
@@ -151,15 +152,18 @@ async def handled(conn: "asyncpg.Connection[asyncpg.Record]") -> list[str]:
 
 async def dead(house: House) -> list[str]:
     """Nothing was given up but what nobody could handle."""
+    letters = await buried(house)
+    lost = [f"poison {one} is nowhere" for one in house.poison - house.thrown_away - letters.keys()]
+    return lost + [f"given up: {letter}" for one, letter in letters.items() if one not in house.poison]
+
+
+async def buried(house: House) -> dict[str, DeadLetter]:
+    """The dead letters of all services by the ids of their messages."""
     letters = RabbitDeadLetters(house.broker.url)
     try:
-        there = {
-            str(letter.event_id): letter for name in catalog.NAMES for letter in await letters.all(name, limit=1000)
-        }
+        return {str(each.event_id): each for name in catalog.NAMES for each in await letters.all(name, limit=1000)}
     finally:
         await letters.close()
-    lost = [f"poison {one} is nowhere" for one in house.poison - there.keys()]
-    return lost + [f"given up: {letter}" for one, letter in there.items() if one not in house.poison]
 
 
 async def effects(conn: "asyncpg.Connection[asyncpg.Record]", tenant: Tenant) -> list[str]:

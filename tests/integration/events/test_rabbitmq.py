@@ -94,6 +94,20 @@ async def test_a_queue_that_an_operator_deletes_is_made_again(rabbit_town: Town)
         await rabbit_town.heard(2)
 
 
+async def test_a_queue_that_is_not_bound_any_more_is_bound_again(
+    rabbit_town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rabbitmq, "LOOK_SECONDS", 0.2)
+    async with rabbit_town.running():
+        await rabbit_town.announce(a_thing("before"))
+        await rabbit_town.heard(1)
+        async with _channel(rabbit_town) as channel:
+            queue = await channel.get_queue(queue_of("mirror"))
+            await queue.unbind(EXCHANGE, "thing.*")
+        await rabbit_town.announce(a_thing("after"))  # waits in the outbox until some queue wants it
+        await rabbit_town.heard(2)
+
+
 async def test_an_exchange_that_an_operator_deletes_is_made_again(rabbit_town: Town) -> None:
     async with rabbit_town.running():
         await rabbit_town.announce(a_thing("before"))
