@@ -7,6 +7,7 @@ from services.payments.imports import api as imports
 from services.payments.imports import jobs as import_jobs
 from services.payments.intake import api as intake
 from services.payments.intake.events import EVENTS as PAYMENT_EVENTS
+from services.payments.intake.taking import till
 from services.payments.matching import api as matching
 from services.payments.matching import consumers as matching_consumers
 from services.payments.matching import jobs as matching_jobs
@@ -25,7 +26,7 @@ SERVICE = Service(
     subscriptions=(*matching_consumers.SUBSCRIPTIONS, *reconciliation_consumers.SUBSCRIPTIONS),
     jobs=matching_jobs.JOBS,
     workers=(matching_jobs.match_waiting, *import_jobs.WORKERS),
-    resources=(matching_jobs.books, matching_jobs.waker, import_jobs.waker),
+    resources=(till, matching_jobs.books, matching_jobs.waker, import_jobs.waker),
     events=(*PAYMENT_EVENTS, *RECONCILIATION_EVENTS),
     calls=("invoices",),
 )

@@ -4,6 +4,9 @@ The answer is stored in the transaction that does the work, so it is there exact
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
 
 import msgspec
 
@@ -41,6 +44,32 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     status: int
     body: bytes
+
+
+class Running:
+    """The keys that this process is working on, for statements that do the work of several requests.
+
+    Two of one key in one statement would not see each other's lock, since it is the same transaction's.
+    """
+
+    def __init__(self) -> None:
+        self._keys: set[tuple[UUID, str, str]] = set()
+
+    @contextmanager
+    def alone(self, made: Attempt | None) -> Iterator[bool]:
+        """Whether no other request of this key is being worked on here; true without a key."""
+        if made is None:
+            yield True
+            return
+        key = (made.caller.tenant_id, made.route, made.key)
+        if key in self._keys:
+            yield False
+            return
+        self._keys.add(key)
+        try:
+            yield True
+        finally:
+            self._keys.discard(key)
 
 
 def attempt(caller: Caller, route: str, key: str, body: bytes) -> Attempt:

@@ -11,7 +11,7 @@ from services.invoices.issuing.model import Facts
 from services.invoices.issuing.store import Kept, Made, Making, Names
 from shared.app import Runtime
 from shared.combining import Combiner
-from shared.http.idempotency import Attempt
+from shared.http.idempotency import Attempt, Running
 
 REPEATED = "repeated"
 """The refusal of a request whose Idempotency-Key was answered before, or is being answered."""
@@ -23,7 +23,7 @@ class Creating:
     def __init__(self, runtime: Runtime) -> None:
         self._facts: Combiner[tuple[UUID, Names], Facts] = Combiner(runtime.database, store.load_many_facts)
         self._create: Combiner[Making, Made] = Combiner(runtime.database, store.create)
-        self._running: set[tuple[UUID, str, str]] = set()
+        self._running = Running()
 
     async def facts(self, tenant_id: UUID, names: Names) -> Facts:
         """What the tenant has of what is named."""
@@ -35,15 +35,10 @@ class Creating:
 
     async def create_once(self, making: Making, attempt: Attempt, body: bytes) -> Made:
         """Make an invoice and keep the answer under its key; refused as REPEATED where the key has one already."""
-        key = (attempt.caller.tenant_id, attempt.route, attempt.key)
-        if key in self._running:  # two of one key in one statement would not see each other's lock
-            return Made(invoice_number=None, refusal=REPEATED)
-        self._running.add(key)
-        try:
-            kept = Kept(attempt=attempt, body=body)
-            return await self.create(msgspec.structs.replace(making, kept=kept))
-        finally:
-            self._running.discard(key)
+        with self._running.alone(attempt) as alone:
+            if not alone:
+                return Made(invoice_number=None, refusal=REPEATED)
+            return await self.create(msgspec.structs.replace(making, kept=Kept(attempt=attempt, body=body)))
 
 
 @asynccontextmanager

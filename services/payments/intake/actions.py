@@ -11,10 +11,13 @@ from msgspec import UNSET, Meta, UnsetType
 from services.payments.intake import errors, events, model, store
 from services.payments.intake.events import Refund
 from services.payments.intake.model import Allocation, Payment, Source, State
+from services.payments.intake.store import Taking
 from shared import outbox
 from shared.db import Conn
 from shared.events import NewEvent
 from shared.http.bodies import Body
+from shared.http.calls import encode
+from shared.http.idempotency import Attempt
 from shared.ids import uuid7
 from shared.money import PositiveMoney, major
 
@@ -62,6 +65,14 @@ class Made(NamedTuple):
 
     id: UUID
     duplicate: bool
+
+
+def taking(maker: Maker, body: PaymentCreate, attempt: Attempt | None) -> Taking:
+    """A payment with its event and the answer to the request; shown once, for both."""
+    payment = new_payment(maker, body)
+    shown = msgspec.Raw(encode(events.payment(payment, ())))
+    event = NewEvent(type=events.PAYMENT_CREATED, tenant_id=maker.tenant_id, subject=payment.id, sequence=1, data=shown)
+    return Taking(tenant_id=maker.tenant_id, payment=payment, shown=shown, event=event, attempt=attempt)
 
 
 async def create(conn: Conn, maker: Maker, body: PaymentCreate, *, deposit_account_id: UUID | None = None) -> Payment:

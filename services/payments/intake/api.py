@@ -12,6 +12,7 @@ from msgspec import Meta
 from services.payments.intake import actions, errors, events, store
 from services.payments.intake.actions import Made, Maker, PaymentCreate
 from services.payments.intake.model import Source
+from services.payments.intake.taking import Till
 from shared.errors import FieldError, InvalidFields, Refusal
 from shared.http.bodies import Body, convert_item, decode_untyped
 from shared.http.calls import Call
@@ -50,7 +51,10 @@ async def create_payment(call: Call[PaymentCreate, None]) -> web.StreamResponse:
 
     It answers `unmatched`; cash application follows at once in the background, where the tenant has `auto_match` on.
     """
-    async with call.transaction() as conn:
+    taking = actions.taking(maker(call, "api"), call.body, call.attempt)
+    if await call.runtime.use(Till).take(taking):
+        return call.created(taking.shown, version=taking.payment.version)
+    async with call.transaction() as conn:  # answers as the first time, or says what is wrong with key or external id
         payment = await actions.create(conn, maker(call, "api"), call.body)
         return call.created(events.payment(payment, ()), version=payment.version)
 

@@ -10,8 +10,11 @@ import msgspec
 
 from services.payments.intake.events import Refund
 from services.payments.intake.model import Allocation, Payment
+from shared import outbox
 from shared.db import Conn
+from shared.events import NewEvent
 from shared.http import pages
+from shared.http.idempotency import KEPT_HOURS, Attempt
 from shared.http.pages import Page, PageQuery, Sort, Where
 from shared.money import major
 
@@ -25,11 +28,14 @@ ALLOCATION_COLUMNS = """id, payment_id, invoice_id, invoice_number, customer_id,
     refusal_detail, created_at, updated_at"""
 FIND = f"select {COLUMNS} from payments where tenant_id = $1 and id = any($2) order by id"
 LOCK = f"{FIND} for update"
+TAKE = f"select id from take_payments({', '.join(f'${n}' for n in range(1, 11))}) as id"
 SORTS = {
     "created_at": Sort("created_at", datetime),
     "payment_date": Sort("payment_date", date),
     "amount": Sort("amount_cents", int, "amount_cents"),
 }
+
+_drafts = msgspec.json.Encoder()
 
 
 async def insert(conn: Conn, tenant_id: UUID, payments: Sequence[Payment]) -> set[UUID]:
@@ -66,6 +72,41 @@ async def insert(conn: Conn, tenant_id: UUID, payments: Sequence[Payment]) -> se
         ),
     )
     return {row["id"] for row in rows}
+
+
+class Taking(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment to be taken in, with all that is written along with it."""
+
+    tenant_id: UUID
+    payment: Payment
+    shown: msgspec.Raw
+    """What the API shows of it."""
+    event: NewEvent
+    attempt: Attempt | None
+
+
+async def take(conn: Conn, takings: Sequence[Taking]) -> list[bool]:
+    """Add payments of any tenants with their events and kept answers; whether each is new.
+
+    It is one statement, so that it may be a transaction by itself.
+    """
+    events = [outbox.row(taking.event) for taking in takings]
+    attempts = [taking.attempt for taking in takings]
+    rows = await conn.fetch(
+        TAKE,
+        [taking.tenant_id for taking in takings],
+        _drafts.encode([taking.payment for taking in takings]).decode(),
+        [event.event_id for event in events],
+        [event.type for event in events],
+        [event.body for event in events],
+        [attempt and attempt.route for attempt in attempts],
+        [attempt and attempt.key for attempt in attempts],
+        [attempt and attempt.fingerprint for attempt in attempts],
+        [b'{"data":%b}' % bytes(taking.shown) for taking in takings],
+        KEPT_HOURS,
+    )
+    new = {row["id"] for row in rows}
+    return [taking.payment.id in new for taking in takings]
 
 
 async def by_external_id(conn: Conn, tenant_id: UUID, external_ids: Sequence[str]) -> dict[str, UUID]:

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
-from tests.harness import Client, System
+from tests.harness import PATIENCE_SECONDS, Answer, Client, System
 from tests.integration.payments.book import a_customer, a_payment, an_invoice, manual, payment
 
 
@@ -203,3 +204,55 @@ async def test_a_retry_with_the_same_key_makes_one_payment(client: Client) -> No
 
     assert first.json == second.json
     assert second.headers["Idempotency-Replayed"] == "true"
+
+
+async def test_one_key_sent_at_once_makes_one_payment(client: Client) -> None:
+    body, headers = {"amount": 1, "payment_date": "2026-11-01"}, {"Idempotency-Key": "k"}
+
+    answers = await asyncio.gather(*(client.post("/v1/payments", json=body, headers=headers) for _ in range(10)))
+
+    assert {answer.status for answer in answers} <= {201, 409}
+    assert len({answer.body for answer in answers if answer.status == 201}) == 1
+    assert {answer.code for answer in answers if answer.status == 409} <= {"request_in_progress"}
+    assert (await client.get("/v1/payments")).json["pagination"]["total"] == 1
+
+
+async def test_a_key_used_for_another_payment_is_refused(client: Client) -> None:
+    body, headers = {"amount": 1, "payment_date": "2026-11-01"}, {"Idempotency-Key": "once"}
+    await client.post("/v1/payments", json=body, headers=headers)
+
+    answer = await client.post("/v1/payments", json=body | {"amount": 2}, headers=headers)
+
+    assert (answer.status, answer.code) == (422, "idempotency_key_reused")
+
+
+async def test_payments_of_two_tenants_at_once_are_each_their_own_and_announced_once(
+    client: Client, system: System
+) -> None:
+    other = await system.client()
+    bodies = [
+        {"amount": cents / 100, "payment_date": "2026-11-01", "external_payment_id": f"bank-{cents}"}
+        for cents in range(1, 41)
+    ]
+
+    async def take(who: Client, body: dict[str, object]) -> Answer:
+        return await who.post("/v1/payments", json=body, headers={"Idempotency-Key": str(body["external_payment_id"])})
+
+    answers = await asyncio.gather(*(take(who, body) for body in bodies for who in (client, other)))
+    again = await asyncio.gather(*(take(who, body) for body in bodies for who in (client, other)))
+
+    assert {answer.status for answer in answers} == {201}
+    assert [answer.body for answer in again] == [answer.body for answer in answers]
+    for who, some in ((client, answers[::2]), (other, answers[1::2])):
+        ids = {answer.data["id"] for answer in some}
+        assert [answer.data["external_payment_id"] for answer in some] == [b["external_payment_id"] for b in bodies]
+        assert {one["id"] for one in await _all(who, "/v1/payments")} == ids
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while len(events := await _all(who, "/v1/events?type=payment.created")) < len(bodies):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert sorted(event["data"]["id"] for event in events) == sorted(ids)
+
+
+async def _all(client: Client, path: str) -> list[Any]:
+    found: list[Any] = (await client.get(f"{path}{'&' if '?' in path else '?'}limit=100")).data
+    return found
