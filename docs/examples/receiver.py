@@ -34,7 +34,8 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         subject = (
             event["data"].get("invoice_number") or event["data"].get("company_name") or event["data"].get("amount")
         )
-        print("verified" if good else "REFUSED ", event["type"], subject, flush=True)
+        # one write for a line, since events arrive side by side
+        print(f"{'verified' if good else 'REFUSED '} {event['type']} {subject}\n", end="", flush=True)
         self.send_response(204 if good else 401)
         self.end_headers()
 
