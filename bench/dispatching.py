@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -96,6 +97,7 @@ async def enqueue(running: Stage, endpoints: list[UUID], count: int) -> None:
     tenant, at = UUID(running.tenants[0].tenant_id), now()
     events = [uuid7() for _ in range(count // len(endpoints))]
     keys = [(tenant, endpoint, event) for event in events for endpoint in endpoints]
+    each = [at + timedelta(microseconds=number) for number in range(len(keys))]  # each row has an instant of its own
     conn = await running.connect()
     await conn.execute("set search_path = webhooks")
     await conn.execute("delete from health")
@@ -108,7 +110,8 @@ async def enqueue(running: Stage, endpoints: list[UUID], count: int) -> None:
         "deliveries", records=[(*key, uuid7(), "invoice.created", "pending", 0, at, at) for key in keys]
     )
     await conn.copy_records_to_table(
-        "queue", records=[(*key, False, 0, at, False, key[2], 1, None, None) for key in keys]
+        "queue",
+        records=[(*key, False, 0, due, False, key[2], 1, None, None) for due, key in zip(each, keys, strict=True)],
     )
     await known_to_the_planner(running)
     await conn.execute("update health set paused_until = null")

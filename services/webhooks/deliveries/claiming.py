@@ -21,7 +21,8 @@ T = TypeVar("T")
 
 FRUITLESS_SECONDS = 1.0
 """An endpoint whose due deliveries could not be claimed (all wait for their turn) is left alone for this long."""
-CLAIMED_AT_ONCE = 500
+CLAIMED_AT_ONCE = 250
+"""Small enough that the database answers while other deliveries are in flight (docs/performance.md)."""
 
 
 class Slots:

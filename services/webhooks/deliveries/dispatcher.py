@@ -52,6 +52,8 @@ class Dispatcher:
         self._posts: set[asyncio.Future[Result]] = set()
         self._made: asyncio.Queue[Made] = asyncio.Queue()
         self._unrecorded = 0
+        self._refill = asyncio.Event()
+        self._refill_at = 0
         self._healthy_at: dict[Key, datetime] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -90,8 +92,18 @@ class Dispatcher:
             self._wake.clear()
             started = time.perf_counter()
             if not await self._claim_safely():
-                await asyncio.sleep(min((time.perf_counter() - started) * SCAN_SHARE, POLL_SECONDS))
+                await self._rest(min((time.perf_counter() - started) * SCAN_SHARE, POLL_SECONDS))
                 await self._wait_for_work()
+
+    async def _rest(self, seconds: float) -> None:
+        """Leave the database alone for a while, but not until nothing is in flight any more."""
+        self._refill_at = self._slots.total // 2
+        self._refill.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._refill.wait()
+        except TimeoutError:
+            return
 
     async def _wait_for_work(self) -> None:
         try:
@@ -121,27 +133,27 @@ class Dispatcher:
         async with self._database.connection() as conn:
             due = await store.due(conn, now)
             for each in due:
-                if each.health.failures:  # maybe another dispatcher's finding: the next success must be noted
+                if each.health.failures or each.health.last_success_at is None:  # the next success must be noted
                     self._healthy_at.pop(each.key, None)
             claims = await self._claimer.claim(conn, due, free, now) if due else []
             stale = self._destinations.stale({(claim.key, claim.endpoint_version) for claim in claims})
             if stale:
                 await self._destinations.read(conn, stale)
+        now = self._presence.clock.now()
         for claim in claims:
-            self._begin(claim)
+            self._begin(claim, now)
         return len(claims) == free
 
     # Posting
 
-    def _begin(self, claim: Claim) -> None:
+    def _begin(self, claim: Claim, now: datetime) -> None:
         destination = self._destinations.get(claim.key)
         if isinstance(destination, Destination):
-            self._post(claim, destination)
+            self._post(claim, destination, now)
         elif destination is not None:
-            self._note(Made(claim, destination, self._presence.clock.now(), self._presence.clock.now()))
+            self._note(Made(claim, destination, now))
 
-    def _post(self, claim: Claim, destination: Destination) -> None:
-        now = self._presence.clock.now()
+    def _post(self, claim: Claim, destination: Destination, now: datetime) -> None:
         body = claim.payload.encode()
         traceparent = tracing.child(claim.traceparent)
         headers = [*destination.headers(str(claim.event_id), body, now), f"traceparent: {traceparent}"]
@@ -153,9 +165,11 @@ class Dispatcher:
     def _finish(self, future: asyncio.Future[Result], claim: Claim, started: datetime, traceparent: str) -> None:
         self._posts.discard(future)
         self._slots.free(claim)
+        if self._slots.total <= self._refill_at:
+            self._refill.set()
         if not future.cancelled():
             _trace(claim, traceparent, future.result())
-            self._note(Made(claim, future.result(), started, self._presence.clock.now()))
+            self._note(Made(claim, future.result(), started))
         self._wake.set()
 
     def _note(self, made: Made) -> None:
@@ -187,10 +201,11 @@ class Dispatcher:
 
     async def _record_until_done(self, batch: Sequence[Made]) -> None:
         """A repetition after a lost commit changes nothing: the leases of what was recorded are gone."""
+        now = self._presence.clock.now()
         while True:
             try:
                 async with self._database.transaction() as conn:
-                    self._healthy_at |= await recording.record(conn, batch, self._healthy_at)
+                    self._healthy_at |= await recording.record(conn, batch, self._healthy_at, now)
             except AWAY as error:
                 log.warning("results wait for the database", count=len(batch), reason=str(error))
                 await asyncio.sleep(POLL_SECONDS / 4)
@@ -199,6 +214,8 @@ class Dispatcher:
 
 
 def _trace(claim: Claim, traceparent: str, result: Result) -> None:
+    if tracing.recorder is None:
+        return
     tracing.record(
         "POST webhook",
         "client",

@@ -26,17 +26,17 @@ class Made(msgspec.Struct, frozen=True):
     claim: Claim
     result: Result
     started: datetime
-    ended: datetime
 
 
-async def record(conn: Conn, batch: Sequence[Made], healthy_at: Mapping[Key, datetime]) -> dict[Key, datetime]:
+async def record(
+    conn: Conn, batch: Sequence[Made], healthy_at: Mapping[Key, datetime], now: datetime
+) -> dict[Key, datetime]:
     """Record attempts; returns the endpoints whose health is now known to be good, and since when."""
-    found = [(made, _outcome(made)) for made in batch]
-    now = batch[-1].ended
+    found = [(made, _outcome(made, now)) for made in batch]
     settled = await store.settle(conn, [_settlement(made, outcome) for made, outcome in found], now=now)
     counted = [(made, outcome) for made, outcome in found if (made.claim.endpoint_id, made.claim.event_id) in settled]
     _measure(counted, fenced=len(found) - len(counted))
-    return await _update_health(conn, counted, healthy_at)
+    return await _update_health(conn, counted, healthy_at, now)
 
 
 def _measure(counted: Sequence[tuple[Made, Outcome]], *, fenced: int) -> None:
@@ -47,9 +47,9 @@ def _measure(counted: Sequence[tuple[Made, Outcome]], *, fenced: int) -> None:
         metrics.ATTEMPT_SECONDS.observe(made.result.duration_ms / 1000)
 
 
-def _outcome(made: Made) -> Outcome:
+def _outcome(made: Made, now: datetime) -> Outcome:
     dice = random.random()  # noqa: S311  jitter, not a secret
-    return model.outcome(made.result, attempts=made.claim.attempts + 1, now=made.ended, dice=dice)
+    return model.outcome(made.result, attempts=made.claim.attempts + 1, now=now, dice=dice)
 
 
 def _settlement(made: Made, outcome: Outcome) -> Settlement:
@@ -72,13 +72,14 @@ def _text(excerpt: bytes) -> str:
 
 
 async def _update_health(
-    conn: Conn, found: Sequence[tuple[Made, Outcome]], healthy_at: Mapping[Key, datetime]
+    conn: Conn, found: Sequence[tuple[Made, Outcome]], healthy_at: Mapping[Key, datetime], now: datetime
 ) -> dict[Key, datetime]:
     """Only endpoints with a failure, or without a noted success lately, cost anything here."""
+    long_ago = now - HEALTHY_FOR
     concerned = {
         made.claim.key
         for made, _ in found
-        if not model.succeeded(made.result) or made.ended - healthy_at.get(made.claim.key, _NEVER) > HEALTHY_FOR
+        if not model.succeeded(made.result) or healthy_at.get(made.claim.key, _NEVER) < long_ago
     }
     if not concerned:
         return {}
@@ -86,9 +87,9 @@ async def _update_health(
     after = {key: before.get(key, Health()) for key in concerned}
     for made, _ in found:
         if made.claim.key in concerned:
-            after[made.claim.key] = model.after(after[made.claim.key], made.result, made.ended)
+            after[made.claim.key] = model.after(after[made.claim.key], made.result, now)
     await endpoints.save_health(conn, after)
-    await _disable(conn, found, after)
+    await _disable(conn, found, after, now)
     return {key: _healthy_since(health) for key, health in after.items()}
 
 
@@ -96,8 +97,9 @@ def _healthy_since(health: Health) -> datetime:
     return _NEVER if health.failures else health.last_success_at or _NEVER
 
 
-async def _disable(conn: Conn, found: Sequence[tuple[Made, Outcome]], after: Mapping[Key, Health]) -> None:
-    now = found[-1][0].ended
+async def _disable(
+    conn: Conn, found: Sequence[tuple[Made, Outcome]], after: Mapping[Key, Health], now: datetime
+) -> None:
     gone = {made.claim.key for made, outcome in found if isinstance(outcome, Gone)}
     failing = {key for key, health in after.items() if must_disable(health, now)} - gone
     for key in sorted(gone):
