@@ -60,6 +60,15 @@ class _Connection(_Session):
         return ""
 
 
+_announcing: set[int] = set()
+"""The connections, by identity, in whose transaction something was put into the outbox."""
+
+
+def will_announce(conn: Conn) -> None:
+    """The transaction of this connection leaves events in the outbox: the relay is to be woken when it commits."""
+    _announcing.add(id(conn))
+
+
 class Database:
     """One service's way to its schema."""
 
@@ -68,7 +77,9 @@ class Database:
         self._service = service
         self._wait = POOL_WAIT_SECONDS.labels(service)
         self.on_commit: list[Callable[[], None]] = []
-        """Called after each committed transaction; the relay hangs its wake-up here."""
+        """Called after each committed transaction, unless it said that nobody waits for it."""
+        self.on_announcement: list[Callable[[], None]] = []
+        """Called after each committed transaction that left events in the outbox; the relay's wake-up hangs here."""
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Conn]:
@@ -81,19 +92,27 @@ class Database:
             await self._pool.release(conn)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Conn]:
-        """A connection inside a transaction that commits when the block ends and rolls back when it raises."""
-        async with self.connection() as conn, conn.transaction():
-            yield conn
-        self.committed()
+    async def transaction(self, *, awaited: bool = True) -> AsyncIterator[Conn]:
+        """A connection inside a transaction that commits when the block ends and rolls back when it raises.
 
-    def committed(self) -> None:
+        Not `awaited`: nothing that it does is what a worker of this process waits for.
+        """
+        async with self.connection() as conn:
+            try:
+                async with conn.transaction():
+                    yield conn
+            finally:
+                announcing = id(conn) in _announcing
+                _announcing.discard(id(conn))
+        self.committed(announcing=announcing, awaited=awaited)
+
+    def committed(self, *, announcing: bool = True, awaited: bool = True) -> None:
         """Say that something was committed: for statements that are a transaction by themselves."""
-        for wake in self.on_commit:
+        for wake in (*(self.on_announcement if announcing else ()), *(self.on_commit if awaited else ())):
             wake()
 
     def for_reading(self) -> "Database":
-        """The same, for statements that commit nothing: the relay is not woken."""
+        """The same, for statements that commit nothing: nobody is woken."""
         return Database(self._pool, self._service)
 
     async def _acquire(self) -> "PoolConnectionProxy[asyncpg.Record]":

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from shared import tracing
 from shared.clock import now
-from shared.db import Conn
+from shared.db import Conn, will_announce
 from shared.events import NewEvent
 from shared.ids import uuid7
 
@@ -31,6 +31,7 @@ async def put(conn: Conn, *events: NewEvent) -> None:
     if events:
         at = now()
         await conn.execute(INSERT, *columns([row(event, at=at) for event in events]))
+        will_announce(conn)
 
 
 def row(event: NewEvent, *, at: datetime | None = None) -> Row:

@@ -25,8 +25,8 @@ from shared.stopping import cancel, either, pause, unless
 log = structlog.get_logger(__name__)
 
 BATCH_EVENTS = 500
-WINDOW_BATCHES = 4
-"""How many batches may be on their way at once: the next is read while the others await their confirms."""
+WINDOW_EVENTS = 4 * BATCH_EVENTS
+"""How many events may be on their way at once: the next are read while these await their confirms."""
 
 POLL_SECONDS = 1.0
 LEASE_SECONDS = 3.0
@@ -77,7 +77,7 @@ class Relay:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop. What is away is waited for: the events stay where they are."""
-        self._database.on_commit.append(self.wake)
+        self._database.on_announcement.append(self.wake)
         waits = pauses()
         try:
             while not stopping.is_set():
@@ -92,7 +92,7 @@ class Relay:
                     log.exception("the relay failed and begins again", service=self._service)
                     await pause(next(waits), stopping)
         finally:
-            self._database.on_commit.remove(self.wake)
+            self._database.on_announcement.remove(self.wake)
 
     async def _turn(self, stopping: asyncio.Event) -> None:
         """Lead if nobody else does, else stand by for a while. Both with connections that requests cannot take away."""
@@ -181,7 +181,7 @@ class _Pump:
                 rows = await self._next_batch(conn)
                 if rows:
                     self._send(rows)
-                if len(self._in_flight) >= WINDOW_BATCHES:
+                if sum(map(len, self._in_flight.values())) > WINDOW_EVENTS - BATCH_EVENTS:
                     await asyncio.wait({end, *self._in_flight}, return_when=asyncio.FIRST_COMPLETED)
                 elif len(rows) < BATCH_EVENTS:
                     await pause(POLL_SECONDS, self._wake)

@@ -21,7 +21,9 @@ class Creating:
     """One process's way to new invoices."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self._facts: Combiner[tuple[UUID, Names], Facts] = Combiner(runtime.database, store.load_many_facts)
+        self._facts: Combiner[tuple[UUID, Names], Facts] = Combiner(
+            runtime.database.for_reading(), store.load_many_facts
+        )
         self._create: Combiner[Making, Made] = Combiner(runtime.database, store.create)
         self._running = Running()
 

@@ -73,6 +73,8 @@ class Claimer:
         self._config = config
         self._presence = presence
         self._slots = slots
+        self.leaves_some = False
+        """Whether the last claim left something due, for which there was no room, or whose turn it was not."""
 
     async def claim(self, conn: Conn, due: Sequence[Due], free: int, now: datetime) -> list[Claim]:
         """Lease up to `free` deliveries of what is due."""
@@ -80,6 +82,7 @@ class Claimer:
         wants = self._choose(due, free, now)
         claims = await self._lease(conn, due, wants, now) if wants else []
         self._note_fruitless(wants, claims, due)
+        self.leaves_some = _leaves_some(due, wants, claims)
         return claims
 
     def _choose(self, due: Sequence[Due], free: int, now: datetime) -> list[Want]:
@@ -136,6 +139,13 @@ class Claimer:
                 and not self._slots.rests(each.key)
             ):
                 self._slots.rest(each.key, FRUITLESS_SECONDS)
+
+
+def _leaves_some(due: Sequence[Due], wants: Sequence[Want], claims: Sequence[Claim]) -> bool:
+    """An endpoint that got less than it could take has nothing more, unless what it has waits for its turn."""
+    could = Counter({want.endpoint_id: want.count for want in wants})
+    got = Counter(claim.endpoint_id for claim in claims)
+    return any(each.ordered or got[each.endpoint_id] >= could[each.endpoint_id] for each in due)
 
 
 def _measure_age(due: Sequence[Due], now: datetime) -> None:

@@ -128,6 +128,7 @@ class Dispatcher:
         unsettled = self._slots.total + self._unrecorded  # what would be repeated if this process died now
         free = min(self._config.concurrency - unsettled, CLAIMED_AT_ONCE)
         if free <= 0 or not self._presence.registered:
+            self._claimer.leaves_some = True  # nobody knows
             return False
         now = self._presence.clock.now()
         async with self._database.connection() as conn:
@@ -135,7 +136,7 @@ class Dispatcher:
             for each in due:
                 if each.health.failures or each.health.last_success_at is None:  # the next success must be noted
                     self._healthy_at.pop(each.key, None)
-            claims = await self._claimer.claim(conn, due, free, now) if due else []
+            claims = await self._claimer.claim(conn, due, free, now)
             stale = self._destinations.stale({(claim.key, claim.endpoint_version) for claim in claims})
             if stale:
                 await self._destinations.read(conn, stale)
@@ -170,7 +171,12 @@ class Dispatcher:
         if not future.cancelled():
             _trace(claim, traceparent, future.result())
             self._note(Made(claim, future.result(), started))
-        self._wake.set()
+        self._wake_for_the_rest()
+
+    def _wake_for_the_rest(self) -> None:
+        """Something ended: that matters only to what was due and not claimed."""
+        if self._claimer.leaves_some:
+            self._wake.set()
 
     def _note(self, made: Made) -> None:
         self._unrecorded += 1
@@ -185,6 +191,7 @@ class Dispatcher:
                 batch.append(self._made.get_nowait())
             await self._record(batch)
             self._unrecorded -= len(batch)
+            self._wake_for_the_rest()
             for _ in batch:
                 self._made.task_done()
 
@@ -204,7 +211,7 @@ class Dispatcher:
         now = self._presence.clock.now()
         while True:
             try:
-                async with self._database.transaction() as conn:
+                async with self._database.transaction(awaited=False) as conn:
                     self._healthy_at |= await recording.record(conn, batch, self._healthy_at, now)
             except AWAY as error:
                 log.warning("results wait for the database", count=len(batch), reason=str(error))

@@ -37,6 +37,7 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
 
     tenant_id: UUID
     endpoint_id: UUID
+    ordered: bool
     rate_limit_per_second: int | None
     health: Health
     first_due_at: datetime | None
@@ -133,7 +134,7 @@ DUE = """
             order by q.tenant_id, q.endpoint_id limit 1
         ) n
     ), due as (
-        select l.*, e.rate_limit_per_second, (
+        select l.*, e.ordered, e.rate_limit_per_second, (
             select q.due_at from queue q
             where q.tenant_id = l.tenant_id and q.endpoint_id = l.endpoint_id and not q.is_retry
                 and q.due_at <= $1 and q.lease is null
@@ -158,6 +159,7 @@ async def due(conn: Conn, now: datetime) -> list[Due]:
         Due(
             tenant_id=row["tenant_id"],
             endpoint_id=row["endpoint_id"],
+            ordered=row["ordered"],
             rate_limit_per_second=row["rate_limit_per_second"],
             health=health_of(row),
             first_due_at=row["first_due_at"],

@@ -10,7 +10,7 @@ from tests.integration.events.town import Town, a_thing, open_database
 
 async def main(dsn: str) -> None:
     orders = await open_database(dsn, "orders")
-    orders.on_commit.append(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    orders.on_announcement.append(lambda: os.kill(os.getpid(), signal.SIGKILL))
     await Town(dsn, orders, orders, "local:").announce(a_thing("last words"))
 
 
