@@ -24,7 +24,7 @@ from services.invoices.settlement.events import (
 )
 from services.invoices.settlement.model import Moment, Receivable, billed, external
 from shared import outbox
-from shared.db import Conn
+from shared.db import Conn, will_announce
 from shared.events import EventType, NewEvent
 from shared.http.calls import encode
 from shared.ids import uuid7
@@ -74,8 +74,10 @@ def making(invoice: Receivable, facts: Facts, *, moment: Moment, generate_pdf: b
 
 
 async def create(conn: Conn, makings: Sequence[Making]) -> list[Made]:
-    """Make invoices; each is made or refused on its own."""
-    return await store.create(conn, makings)
+    """Make invoices in the caller's transaction; each is made or refused on its own."""
+    made = await store.create(conn, makings)
+    will_announce(conn)
+    return made
 
 
 def numbered(making: Making, made: Made) -> msgspec.Raw:
