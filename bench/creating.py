@@ -11,7 +11,7 @@ from bench.load import drive, request
 from bench.rows import ROUNDS, Row, median
 from bench.stage import Stage, Tenant, frozen, pgbench, stage, worked_off
 
-SECONDS = 3.0
+SECONDS = 2.5
 CONNECTIONS = 64
 TENANTS = 100
 LINES = [{"description": f"Line {n}", "quantity": n, "unit_price": 10 * n, "unit": "h"} for n in (1, 2, 3)]

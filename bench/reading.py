@@ -21,7 +21,7 @@ from bench.rows import ROUNDS, Row, median
 from bench.stage import ROOT, Stage, ready, stage
 from shared.processes import free_port
 
-SECONDS = 2.5
+SECONDS = 2.0
 CONNECTIONS = 64
 FEW = 1_000
 MANY = 1_000_000

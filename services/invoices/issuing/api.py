@@ -22,7 +22,7 @@ from services.invoices.issuing.requests import (
     TagsSet,
     WriteOff,
 )
-from services.invoices.issuing.store import Made, Making, Names
+from services.invoices.issuing.store import STALE, Made, Making, Names
 from services.invoices.settlement import actions as settlement
 from services.invoices.settlement.errors import InvoiceUnknown
 from services.invoices.settlement.events import (
@@ -70,15 +70,34 @@ async def create_invoice(call: Call[InvoiceCreate, None]) -> web.StreamResponse:
     By `amount` or by `line_items`. It is issued at once, numbered and posted to the ledger, unless its `status` is
     `draft`; the status is then worked out from what is due and when.
     """
-    tenant_id = call.caller.tenant_id
-    facts = await facts_for(call, actions.names([call.body]))
-    moment = moment_of(call, facts)
-    invoice = model.new_invoice(tenant_id, call.body, facts, moment=moment)
-    making = actions.making(invoice, facts, moment=moment, generate_pdf=bool(call.body.generate_pdf))
-    made = await _create(call, making)
-    if made.refusal == REPEATED:
+    creating, names = call.runtime.use(Creating), actions.names([call.body])
+    known = creating.known(call.caller.tenant_id, names)
+    made = await _create_from_known(call, known) if known else None
+    if made is None:
+        facts = await facts_for(call, names)
+        creating.remember(call.caller.tenant_id, names, facts)
+        making = _making(call, facts)
+        made = making, await _create(call, making)
+    making, outcome = made
+    if outcome.refusal == REPEATED:
         return await _create_again(call, making)
-    return call.created(actions.numbered(making, made), version=invoice.version)
+    return call.created(actions.numbered(making, outcome), version=making.invoice.version)
+
+
+async def _create_from_known(call: Call[InvoiceCreate, None], facts: model.Facts) -> tuple[Making, Made] | None:
+    """In one round trip, or None where the facts are old, or forbid what they may allow by now."""
+    try:
+        making = msgspec.structs.replace(_making(call, facts), facts_version=facts.version)
+    except Refusal:
+        return None
+    made = await _create(call, making)
+    return None if made.refusal == STALE else (making, made)
+
+
+def _making(call: Call[InvoiceCreate, None], facts: model.Facts) -> Making:
+    moment = moment_of(call, facts)
+    invoice = model.new_invoice(call.caller.tenant_id, call.body, facts, moment=moment)
+    return actions.making(invoice, facts, moment=moment, generate_pdf=bool(call.body.generate_pdf))
 
 
 async def _create(call: Call[InvoiceCreate, None], making: Making) -> Made:
@@ -92,7 +111,7 @@ async def _create(call: Call[InvoiceCreate, None], making: Making) -> Made:
 async def _create_again(call: Call[InvoiceCreate, None], making: Making) -> web.StreamResponse:
     """A repeated Idempotency-Key: the transaction answers as the first time, or says what is wrong with the key."""
     async with call.transaction() as conn:
-        (made,) = await actions.create(conn, [making])
+        (made,) = await actions.create(conn, [msgspec.structs.replace(making, facts_version=None)])
         return call.created(actions.numbered(making, made), version=making.invoice.version)
 
 

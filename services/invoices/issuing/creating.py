@@ -1,5 +1,6 @@
 """Making single invoices: looking up what they name and writing them, many requests in one statement."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
@@ -13,6 +14,9 @@ from shared.app import Runtime
 from shared.combining import Combiner
 from shared.http.idempotency import Attempt, Running
 
+KNOWN = 1000
+KNOWN_SECONDS = 10.0
+"""The tenant's own time zone and currency, which an operator sets, have no version: they are known anew by then."""
 REPEATED = "repeated"
 """The refusal of a request whose Idempotency-Key was answered before, or is being answered."""
 
@@ -26,10 +30,22 @@ class Creating:
         )
         self._create: Combiner[Making, Made] = Combiner(runtime.database, store.create)
         self._running = Running()
+        self._known: dict[tuple[UUID, Names], tuple[float, Facts]] = {}
 
     async def facts(self, tenant_id: UUID, names: Names) -> Facts:
         """What the tenant has of what is named."""
         return await self._facts.submit((tenant_id, names))
+
+    def known(self, tenant_id: UUID, names: Names) -> Facts | None:
+        """What was looked up lately; whoever makes an invoice from it says so by its version."""
+        until, facts = self._known.get((tenant_id, names), (0.0, None))
+        return facts if until > time.monotonic() else None
+
+    def remember(self, tenant_id: UUID, names: Names, facts: Facts) -> None:
+        """Keep what was looked up."""
+        if len(self._known) >= KNOWN:
+            self._known.clear()
+        self._known[tenant_id, names] = (time.monotonic() + KNOWN_SECONDS, facts)
 
     async def create(self, making: Making) -> Made:
         """Make an invoice, in a transaction that ends with it."""

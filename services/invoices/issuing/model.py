@@ -63,6 +63,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What the tenant has of all that a request names."""
 
+    version: int
+    """Raised by every change of what a tenant has."""
     settings: Settings
     recipients: tuple[Recipient, ...] = ()
     rates: tuple[TaxRate, ...] = ()

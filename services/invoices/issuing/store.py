@@ -18,7 +18,11 @@ from shared.events import NewEvent
 from shared.http import idempotency
 
 LOAD_FACTS = "select load_facts($1, $2, $3, $4, $5) as facts"
-CREATE = f"select * from create_invoices({', '.join(f'${n}' for n in range(1, 21))})"
+CREATE = f"select * from create_invoices_knowing({', '.join(f'${n}' for n in range(1, 22))})"
+STALE = "stale"
+"""The refusal of an invoice made from facts that have changed since."""
+AGAIN = "again"
+"""That of its neighbours, which are made without it."""
 
 _facts = msgspec.json.Decoder(Facts)
 
@@ -49,6 +53,8 @@ class Making(msgspec.Struct, frozen=True, kw_only=True):
     entries: tuple[Entry, ...]
     events: tuple[NewEvent, ...]
     kept: Kept | None = None
+    facts_version: int | None = None
+    """That of the facts that it is made from, where they may be old."""
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +97,12 @@ async def create(conn: Conn, makings: Sequence[Making]) -> list[Made]:
         rows = await conn.fetch(CREATE, *arguments(makings))
     except asyncpg.UniqueViolationError as error:
         raise taken(error, makings[0].invoice.invoice_number) from error
-    return [Made(invoice_number=row["invoice_number"], refusal=row["refusal"]) for row in rows]
+    made = [Made(invoice_number=row["invoice_number"], refusal=row["refusal"]) for row in rows]
+    again = [i for i, one in enumerate(made) if one.refusal == AGAIN]
+    if again:
+        for i, one in zip(again, await create(conn, [makings[i] for i in again]), strict=True):
+            made[i] = one
+    return made
 
 
 def taken(error: asyncpg.UniqueViolationError, number: str | None) -> Exception:
@@ -106,6 +117,7 @@ def arguments(makings: Sequence[Making]) -> tuple[object, ...]:
     posted = [ledger.rows(making.invoice.tenant_id, making.entries, making.invoice.created_at) for making in makings]
     events = [(making.invoice.id, outbox.row(event)) for making in makings for event in making.events]
     return (
+        [making.facts_version for making in makings],
         [invoice.id for invoice in invoices],
         [invoice.tenant_id for invoice in invoices],
         [invoice.invoice_number for invoice in invoices],
