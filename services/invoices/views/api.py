@@ -83,13 +83,13 @@ async def list_invoices(call: Call[None, InvoiceQuery]) -> web.StreamResponse:
     timezone, reading = call.caller.timezone, call.runtime.use(Reading)
     if _is_quick(call.query):
         where, count = _where(tenant_id, call.query, timezone)
-        page = await reading.page(reading.together, where, call.query, count=count, timezone=timezone, now=call.now)
-        return call.answer({"data": page.json, "pagination": page.pagination})
+        return call.page(
+            await reading.page(reading.together, where, call.query, count=count, timezone=timezone, now=call.now)
+        )
     async with call.connection() as conn:
         timezone = await store.timezone(conn, tenant_id) or timezone
         where, count = _where(tenant_id, call.query, timezone)
-        page = await reading.page(conn, where, call.query, count=count, timezone=timezone, now=call.now)
-        return call.answer({"data": page.json, "pagination": page.pagination})
+        return call.page(await reading.page(conn, where, call.query, count=count, timezone=timezone, now=call.now))
 
 
 ROUTES = (

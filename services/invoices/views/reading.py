@@ -20,13 +20,8 @@ from shared.app import Runtime
 from shared.combining import Combiner
 from shared.db import Conn
 from shared.http.calls import encode
-from shared.http.pages import Fetching, PageQuery, Where
+from shared.http.pages import Fetching, Page, PageQuery, Where
 from shared.together import Together
-
-ANSWER_KEY_BYTES = 500
-PAGE_KEY_BYTES = 10_000
-PAGES_SHARE = 0.25
-"""Of the memory for answers. Keeping whole pages makes lists a fifth faster (docs/performance.md)."""
 
 
 class Wanted(NamedTuple):
@@ -46,22 +41,12 @@ class Answered(NamedTuple):
     version: int
 
 
-class Listed(NamedTuple):
-    """A piece of a list as a JSON array, and the `pagination` that goes out with it."""
-
-    json: Raw
-    pagination: dict[str, object]
-
-
 class Reading:
     """One process's way to invoices."""
 
     def __init__(self, runtime: Runtime) -> None:
         assert isinstance(runtime.config, InvoicesConfig)
-        pages_bytes = round(runtime.config.answers_bytes * PAGES_SHARE)
-        self._pages: Answers[tuple[object, ...]] = Answers(pages_bytes, key_bytes=PAGE_KEY_BYTES)
-        answers_bytes = runtime.config.answers_bytes - pages_bytes
-        self._answers: Answers[Name] = Answers(answers_bytes, key_bytes=ANSWER_KEY_BYTES)
+        self._answers = Answers(runtime.config.answers_bytes)
         database = runtime.database.for_reading()
         self._find: Combiner[Wanted, Answered | None] = Combiner(database, self._several)
         self.together = Together(database)
@@ -72,22 +57,16 @@ class Reading:
 
     async def page(
         self, conn: Fetching, where: Where, query: PageQuery, *, count: str | None, timezone: str, now: datetime
-    ) -> Listed:
+    ) -> Page[Raw]:
         """A piece of a list, without lines and payments; where one is not known all are read, by the same statement."""
         page = await store.page(conn, where, query, count=count, content=False)
         today = clock.today((page.rows[0]["timezone"] if page.rows else None) or timezone, at=now)
-        name = (today, *page.rows)
-        if kept := self._pages.get(name):
-            return Listed(kept, page.pagination)
-        found = [answer for row in page.rows if (answer := self._answers.get(_name(row, today, whole=False)))]
-        if len(found) == len(page.rows):
-            json = Raw(encode(found))
-            self._pages.put(name, json)
-            return Listed(json, page.pagination)
+        known = [self._answers.get(_name(row, today, whole=False)) for row in page.rows]
+        found = [answer for answer in known if answer is not None]
+        if len(found) == len(known):
+            return Page(found, page.pagination)
         page = await store.page(conn, where, query, count=count, content=True)
-        return Listed(
-            Raw(encode([self._keep(row, store.listed(row), today, whole=False) for row in page.rows])), page.pagination
-        )
+        return page.map(lambda row: self._keep(row, store.listed(row), today, whole=False))
 
     async def _several(self, conn: Conn, wanted: Sequence[Wanted]) -> list[Answered | None]:
         rows = await store.name_several(conn, [(one.tenant_id, one.invoice_id) for one in wanted])

@@ -5,9 +5,8 @@ from uuid import UUID
 
 from msgspec import Raw
 
-from services.invoices.views.answers import Answers, Name
+from services.invoices.views.answers import KEY_BYTES, Answers, Name
 
-KEY_BYTES = 500
 ANSWER = Raw(b"x" * 100)
 ROOM = KEY_BYTES + len(ANSWER)
 
@@ -17,7 +16,7 @@ def a_name(number: int, *, version: int = 1, email: str | None = None, day: int 
 
 
 def test_an_answer_is_found_under_its_whole_name_only() -> None:
-    answers: Answers[Name] = Answers(ROOM, key_bytes=KEY_BYTES)
+    answers = Answers(ROOM)
     answers.put(a_name(1), ANSWER)
 
     assert answers.get(a_name(1)) == ANSWER
@@ -28,7 +27,7 @@ def test_an_answer_is_found_under_its_whole_name_only() -> None:
 
 
 def test_what_was_not_used_for_longest_makes_room() -> None:
-    answers: Answers[Name] = Answers(2 * ROOM, key_bytes=KEY_BYTES)
+    answers = Answers(2 * ROOM)
     answers.put(a_name(1), ANSWER)
     answers.put(a_name(2), ANSWER)
     answers.get(a_name(1))
@@ -39,7 +38,7 @@ def test_what_was_not_used_for_longest_makes_room() -> None:
 
 
 def test_an_answer_that_is_put_twice_takes_room_once() -> None:
-    answers: Answers[Name] = Answers(2 * ROOM, key_bytes=KEY_BYTES)
+    answers = Answers(2 * ROOM)
 
     for number in (1, 2, 2, 2):
         answers.put(a_name(number), ANSWER)
@@ -48,7 +47,7 @@ def test_an_answer_that_is_put_twice_takes_room_once() -> None:
 
 
 def test_without_room_nothing_is_kept() -> None:
-    answers: Answers[Name] = Answers(0, key_bytes=KEY_BYTES)
+    answers = Answers(0)
 
     answers.put(a_name(1), ANSWER)
 
