@@ -145,7 +145,7 @@ async def patch_payment(call: Call[PaymentPatch, None]) -> web.StreamResponse:
             await actions.unmatch(conn, tenant_id, payment, actor=call.caller.actor, now=call.now)
         answer = await _shown(call, conn, payment_id)
     if wanted is not UNSET:
-        _raise_refused(await carry_out(call.runtime, tenant_id, [payment_id]))
+        _raise_refused(call, await carry_out(call.runtime, tenant_id, [payment_id]))
         answer = await _reread(call, payment_id)
     return answer
 
@@ -162,7 +162,7 @@ async def put_allocations(call: Call[AllocationsPut, None]) -> web.StreamRespons
         call.check_if_match(payment.version)
         await actions.allocate(conn, tenant_id, payment, wanted, tick, actor=call.caller.actor, now=call.now)
         await _shown(call, conn, payment_id)
-    _raise_refused(await carry_out(call.runtime, tenant_id, [payment_id]))
+    _raise_refused(call, await carry_out(call.runtime, tenant_id, [payment_id]))
     return await _reread(call, payment_id)
 
 
@@ -215,10 +215,13 @@ async def _reread(call: Call[Any, Any], payment_id: UUID, *, status: int = 200) 
         return await _shown(call, conn, payment_id, status=status)
 
 
-def _raise_refused(answered: Sequence[Allocation]) -> None:
-    """What a person asked for and the invoices service refused is the answer to that person."""
+def _raise_refused(call: Call[Any, Any], answered: Sequence[Allocation]) -> None:
+    """What a person asked for and the invoices service refused is the answer to that person.
+
+    Not so what the payment had outstanding before, say from cash application: nobody asked for it here.
+    """
     for allocation in answered:
-        if allocation.state is not State.REFUSED:
+        if allocation.state is not State.REFUSED or allocation.created_at != call.now:
             continue
         name, due = allocation.invoice_number or allocation.invoice_id, allocation.invoice_due_cents
         if allocation.refusal_code == errors.AllocationExceedsDue.code:

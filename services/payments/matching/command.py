@@ -98,7 +98,15 @@ def outcome(allocation: Allocation, result: Result) -> Allocation:
         )
     if result.status == "reversed":
         return msgspec.structs.replace(allocation, state=State.REVERSED, invoice_due_cents=result.amount_due_cents)
-    refused = State.APPLIED if allocation.state is State.REVERSING else State.REFUSED
+    if allocation.state is State.REVERSING:
+        return msgspec.structs.replace(
+            allocation, state=State.APPLIED, refusal_code=result.code, refusal_detail=result.detail
+        )
     return msgspec.structs.replace(
-        allocation, state=refused, write_off_cents=0, refusal_code=result.code, refusal_detail=result.detail
+        allocation,
+        state=State.REFUSED,
+        write_off_cents=0,
+        invoice_due_cents=result.amount_due_cents,
+        refusal_code=result.code,
+        refusal_detail=result.detail,
     )

@@ -8,6 +8,7 @@ import pytest
 
 from services.payments.matching import search
 from services.payments.matching.model import Finding, Receipt
+from shared.ids import uuid7
 from tests.harness import Client, System, wait_for
 from tests.integration.payments.book import (
     a_customer,
@@ -411,3 +412,28 @@ async def test_an_old_version_is_not_overwritten(client: Client) -> None:
 
     assert (stale.status, stale.code) == (412, "precondition_failed")
     assert (fresh.data["notes"], fresh.data["reviewed"]) == ("x", True)
+
+
+async def test_a_match_is_not_answered_with_what_became_of_an_older_one(client: Client, system: System) -> None:
+    """Cash application has asked for money on an invoice that meanwhile was paid, and nobody has answered it yet."""
+    await manual(client)
+    customer = await a_customer(client)
+    paid, due = await an_invoice(client, customer, 100), await an_invoice(client, customer, 50)
+    made = await a_payment(client, 150)
+    assert (await client.post(f"/v1/invoices/{paid['id']}/record-payment", json={})).status == 201
+    async with system.owner() as conn, conn.transaction():
+        await conn.execute(
+            """insert into payments.allocations (tenant_id, id, payment_id, invoice_id, amount_cents, exact, state,
+                   matched_by, created_at, updated_at)
+               values ($1, $2, $3, $4, 10000, true, 'pending', 'cash_application', now(), now())""",
+            client.tenant_id,
+            uuid7(),
+            made["id"],
+            paid["id"],
+        )
+        await conn.execute("update payments.payments set reserved_cents = 10000 where id = $1", made["id"])
+
+    answer = await client.patch(f"/v1/payments/{made['id']}", json={"invoice_id": due["id"]})
+
+    assert (answer.status, answer.data["applied_amount"], answer.data["match_status"]) == (200, 50, "applied")
+    assert [one["invoice_id"] for one in answer.data["allocations"]] == [due["id"]]
