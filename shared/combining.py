@@ -46,7 +46,9 @@ class Combiner(Generic[A, B]):
         """Work until nobody waits any more."""
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
-            await self._send(batch)
+            # Who has gone may come again with the same Idempotency-Key, and both would be made in one statement.
+            if batch := [(item, result) for item, result in batch if not result.done()]:
+                await self._send(batch)
 
     async def _send(self, batch: list[tuple[A, "asyncio.Future[B]"]]) -> None:
         try:

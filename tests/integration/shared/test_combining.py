@@ -64,6 +64,22 @@ async def test_who_stops_waiting_does_not_disturb_the_others(database: Database)
     assert [result for i, result in enumerate(results) if i != 3] == [100 // n for n in range(1, 10) if n != 4]
 
 
+async def test_nothing_is_done_for_who_has_gone_before_it_was_sent(database: Database) -> None:
+    done: list[int] = []
+
+    async def work(_: Conn, items: Sequence[int]) -> list[int]:
+        done.extend(items)
+        return list(items)
+
+    combiner = Combiner(database, work)
+    waiting = [asyncio.create_task(combiner.submit(n)) for n in range(4)]
+    await asyncio.sleep(0)
+    waiting[2].cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert sorted(done) == [0, 1, 3]
+
+
 async def test_nothing_is_sent_again_when_the_server_went_away_in_mid_statement(
     database: Database, database_url: str
 ) -> None:
