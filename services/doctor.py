@@ -43,8 +43,9 @@ def doctor() -> None:
             f"{'WRONG' if finding.mend else 'ok':<6} {finding.what}"
             + (f"\n       → {finding.mend}" * bool(finding.mend))
         )
-    if any(finding.mend for finding in findings):
-        sys.exit(1)
+    sys.stdout.flush()
+    # At once: obstore's threads may still be letting go of Python's objects, and abort when the interpreter is gone.
+    os._exit(1 if any(finding.mend for finding in findings) else 0)
 
 
 async def _findings(environ: Environ) -> list[Finding]:

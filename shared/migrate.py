@@ -49,6 +49,7 @@ def _apply_to(dsn: str, conn: "psycopg.Connection[tuple[object, ...]]", schema: 
         _grant(conn, schema)
     backend = yoyo.get_backend(_yoyo_uri(dsn, schema))
     try:
+        backend.break_lock()  # whoever held it is dead: the lock above is ours
         migrations = yoyo.read_migrations(*(str(folder) for folder in folders))
         pending = backend.to_apply(migrations)
         for migration in pending:
