@@ -17,6 +17,7 @@ class Gate:
         self.delay_seconds = 0.0
         self.held = bytearray()
         """What has come to the gate since it was shut, for tests to see what is being held back."""
+        self._shuts_before: bytes | None = None
         self._open = asyncio.Event()
         self._open.set()
         self._came = asyncio.Event()
@@ -26,7 +27,12 @@ class Gate:
         self._came.clear()
         self._open.clear()
 
+    def shut_before(self, words: bytes) -> None:
+        """Shut as soon as these bytes come, and hold them back."""
+        self._shuts_before = words
+
     def open(self) -> None:
+        self._shuts_before = None
         self.delay_seconds = 0.0
         self._open.set()
 
@@ -42,6 +48,8 @@ class Gate:
 
     async def let(self, data: bytes) -> None:
         """Wait until these bytes may go on."""
+        if self._shuts_before is not None and self._shuts_before in data:
+            self.shut()
         if not self._open.is_set():
             self.held += data[: REMEMBERED_BYTES - len(self.held)]
             self._came.set()

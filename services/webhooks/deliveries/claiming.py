@@ -44,8 +44,8 @@ class Slots:
     def free(self, claim: Claim) -> None:
         """A delivery has ended."""
         self.total -= 1
-        _decrement(self.per_endpoint, claim.key)
-        _decrement(self.per_tenant, claim.tenant_id)
+        decrement(self.per_endpoint, claim.key)
+        decrement(self.per_tenant, claim.tenant_id)
 
     def rest(self, key: Key, seconds: float) -> None:
         """Leave an endpoint alone for a while."""
@@ -60,7 +60,8 @@ class Slots:
         return False
 
 
-def _decrement(counter: Counter[T], key: T) -> None:
+def decrement(counter: Counter[T], key: T) -> None:
+    """One less, and no entry for nothing."""
     counter[key] -= 1
     if not counter[key]:
         del counter[key]

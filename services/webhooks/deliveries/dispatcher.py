@@ -7,6 +7,7 @@ in the queue: another dispatcher takes it over, and what was in flight at that m
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -15,7 +16,7 @@ import structlog
 
 from services.webhooks.config import WebhooksConfig
 from services.webhooks.deliveries import metrics, recording, store
-from services.webhooks.deliveries.claiming import CLAIMED_AT_ONCE, Claimer, Slots
+from services.webhooks.deliveries.claiming import CLAIMED_AT_ONCE, Claimer, Slots, decrement
 from services.webhooks.deliveries.client import Client
 from services.webhooks.deliveries.destinations import Destination, Destinations
 from services.webhooks.deliveries.model import Answer, NoAnswer, Result
@@ -45,7 +46,8 @@ class Dispatcher:
         self._config = config
         self._client = client
         self._destinations = Destinations(keyring)
-        self._presence = Presence(database, config.lease_seconds)
+        self._held: Counter[int] = Counter()  # deliveries per lease, from the claim until they are recorded
+        self._presence = Presence(database, config.lease_seconds, self._held.keys)
         self._slots = Slots(lambda seconds: asyncio.get_running_loop().call_later(seconds, self.wake))
         self._claimer = Claimer(config, self._presence, self._slots)
         self._wake = asyncio.Event()
@@ -119,6 +121,7 @@ class Dispatcher:
             log.warning("claiming waits for the database", reason=str(error))
         except Exception:
             log.exception("claiming failed and will be tried again")
+        self._presence.doubt()
         await asyncio.sleep(POLL_SECONDS)
         return False
 
@@ -149,10 +152,19 @@ class Dispatcher:
 
     def _begin(self, claim: Claim, now: datetime) -> None:
         destination = self._destinations.get(claim.key)
-        if isinstance(destination, Destination):
-            self._post(claim, destination, now)
-        elif destination is not None:
+        if destination is None:
+            return
+        self._held[claim.lease] += 1
+        if not isinstance(destination, Destination):
             self._note(Made(claim, destination, now))
+            return
+        try:
+            self._post(claim, destination, now)
+        except Exception:
+            log.exception(
+                "a delivery could not be begun", event_id=str(claim.event_id), endpoint=str(claim.endpoint_id)
+            )
+            self._note(Made(claim, NoAnswer("could not be sent", 0), now))
 
     def _post(self, claim: Claim, destination: Destination, now: datetime) -> None:
         body = claim.payload.encode()
@@ -191,6 +203,8 @@ class Dispatcher:
                 batch.append(self._made.get_nowait())
             await self._record(batch)
             self._unrecorded -= len(batch)
+            for made in batch:
+                decrement(self._held, made.claim.lease)
             self._wake_for_the_rest()
             for _ in batch:
                 self._made.task_done()

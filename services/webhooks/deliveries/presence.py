@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Collection
+from contextlib import suppress
 
 import structlog
 
@@ -15,15 +17,22 @@ log = structlog.get_logger("dispatcher")
 
 AWAY = (DatabaseAway, *LOST, *EXHAUSTED, *CONTENDED)
 BEATS_PER_LEASE = 4
+AGAIN_SECONDS = 1.0
+"""After a beat that did not reach the database."""
 MEASURE_SECONDS = 15.0
 
 
 class Presence:
-    """The name that this dispatcher claims under, kept alive; and the burial of others."""
+    """The name that this dispatcher claims under, kept alive; and the burial of others.
 
-    def __init__(self, database: Database, lease_seconds: float) -> None:
+    `held` says which leases this dispatcher knows that it has.
+    """
+
+    def __init__(self, database: Database, lease_seconds: float, held: Callable[[], Collection[int]]) -> None:
         self._database = database
         self._lease_seconds = lease_seconds
+        self._held = held
+        self._doubted = asyncio.Event()
         self.id = uuid7()
         self.registered = False
         self.clock = SharedClock()
@@ -33,6 +42,7 @@ class Presence:
         """Say again and again that it lives; runs until cancelled."""
         measured = 0.0
         while True:
+            pause = self._lease_seconds / BEATS_PER_LEASE
             try:
                 await self._beat()
                 if time.monotonic() - measured >= MEASURE_SECONDS:
@@ -40,15 +50,29 @@ class Presence:
                     measured = time.monotonic()
             except AWAY as error:
                 log.warning("the dispatcher waits for the database", reason=str(error))
-            await asyncio.sleep(self._lease_seconds / BEATS_PER_LEASE)
+                pause = min(pause, AGAIN_SECONDS)
+            await self._rest(pause)
+
+    async def _rest(self, seconds: float) -> None:
+        """Until the next beat, or until something is in doubt."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._doubted.wait()
+        self._doubted.clear()
+
+    def doubt(self) -> None:
+        """A claim failed, so leases may be ours that we do not know: claim nothing more under the present name."""
+        self.registered = False
+        self._doubted.set()
 
     async def _beat(self) -> None:
         name = self.id
         async with self._database.transaction() as conn:
             if not self.registered or not await store.still_alive(conn, name, self._lease_seconds):
-                # what was claimed under the old name is somebody else's now; its results will be fenced off
+                # if others have given the old name up, nothing is left of it; what it held is fenced off
                 name = uuid7()
                 await store.register(conn, name, self._lease_seconds)
+                await store.succeed(conn, self.id, name, self._held())
             freed = await store.bury_dead(conn)
             instant = await store.instant(conn)
         self.clock.set(instant)

@@ -4,7 +4,7 @@ A claim is a lease on rows of `queue`: it carries a number that only grows (the 
 that is known to live. A result counts only while the row still carries the number that it was claimed with.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -308,6 +308,25 @@ async def register(conn: Conn, dispatcher: UUID, lease_seconds: float) -> None:
     """A new dispatcher lives."""
     await conn.execute(
         "insert into dispatchers values ($1, clock_timestamp() + make_interval(secs => $2))", dispatcher, lease_seconds
+    )
+
+
+async def succeed(conn: Conn, old: UUID, new: UUID, leases: Collection[int]) -> None:
+    """Go on under another name with these leases only; others of the old name are nobody's.
+
+    A claim whose answer was lost may still be at work, or on its way: deleting the old name waits for the one and
+    leaves nothing to the other.
+    """
+    await conn.execute("delete from dispatchers where id = $1", old)
+    await conn.execute(
+        """
+        update queue set dispatcher = case when lease = any($3::bigint[]) then $2::uuid end,
+            lease = case when lease = any($3::bigint[]) then lease end
+        where dispatcher = $1
+        """,
+        old,
+        new,
+        list(leases),
     )
 
 
