@@ -115,20 +115,22 @@ async def _match_batch(runtime: "Runtime", tenant_id: UUID) -> None:
 
 
 async def _match_one(runtime: "Runtime", tenant_id: UUID, payment_id: UUID) -> None:
-    """Examine one payment; it leaves the queue even where that fails."""
+    """Examine one payment; it leaves the queue even where that fails, but not where the database goes away."""
+    matched: Sequence[UUID] = ()
     async with runtime.database.transaction() as conn:
+        await store.next_tick(conn, tenant_id)
         await store.leave_queue(conn, tenant_id, payment_id)
-    try:
-        async with runtime.database.transaction() as conn:
-            found = await actions.examine(
-                conn, tenant_id, [payment_id], runtime.use(Books), forced=False, now=clock.now()
-            )
-    except AWAY:
-        raise
-    except Exception:
-        log.exception("a payment could not be examined", tenant=str(tenant_id), payment=str(payment_id))
-    else:
-        await carry_out(runtime, tenant_id, found.applied)
+        try:
+            async with conn.transaction():
+                found = await actions.examine(
+                    conn, tenant_id, [payment_id], runtime.use(Books), forced=False, now=clock.now()
+                )
+            matched = found.applied
+        except AWAY:
+            raise
+        except Exception:
+            log.exception("a payment could not be examined", tenant=str(tenant_id), payment=str(payment_id))
+    await carry_out(runtime, tenant_id, matched)
 
 
 async def resume(runtime: "Runtime") -> None:

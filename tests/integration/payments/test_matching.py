@@ -8,6 +8,7 @@ import pytest
 
 from services.payments.matching import search
 from services.payments.matching.model import Finding, Receipt
+from shared.db import DatabaseAway
 from shared.ids import uuid7
 from tests.harness import Client, System, wait_for
 from tests.integration.payments.book import (
@@ -314,6 +315,33 @@ async def test_a_payment_that_breaks_our_rules_stops_no_other(
 
     await settled(client, good)
     assert (await examined(client, system, bad))["status"] == "unmatched"
+
+
+async def test_a_payment_whose_turn_the_database_cuts_short_gets_another_one(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it is looked at alone, since another one of its batch breaks our rules."""
+    customer = await a_customer(client)
+    owed = [await an_invoice(client, customer, amount) for amount in (100, 200)]
+    find = search.find
+    cut_short: list[str] = []
+
+    def broken(receipt: Receipt, *arguments: Any) -> Finding:
+        assert "poison" not in receipt.text
+        if not cut_short:
+            cut_short.append(receipt.text)
+            raise DatabaseAway(retry_after_seconds=1)
+        return find(receipt, *arguments)
+
+    monkeypatch.setattr(search, "find", broken)
+    rows = [
+        {"amount": one["amount"], "payment_date": "2026-11-20", "payer_reference": text + one["invoice_number"]}
+        for one, text in zip(owed, ("poison ", ""), strict=True)
+    ]
+    _, good = (await client.post("/v1/payments/bulk", json=rows)).data
+
+    await settled(client, good)
+    assert cut_short == [owed[1]["invoice_number"]]
 
 
 async def test_a_learned_name_is_unlearned_when_its_match_is_undone(client: Client, system: System) -> None:
