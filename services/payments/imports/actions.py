@@ -1,6 +1,6 @@
 """What can be done with a bank file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import BinaryIO, NamedTuple
 from uuid import UUID
@@ -11,7 +11,7 @@ from services.payments.imports.formats.rows import Row
 from services.payments.imports.model import Batch, PaymentImport, Work
 from services.payments.imports.store import Counts, NewImport
 from services.payments.intake import actions as intake
-from services.payments.intake.actions import Maker, PaymentCreate
+from services.payments.intake.actions import Maker, PaymentCreate, Prepared
 from shared.db import Conn
 from shared.ids import uuid7
 from shared.money import PositiveMoney
@@ -67,6 +67,12 @@ async def get(conn: Conn, tenant_id: UUID, import_id: UUID) -> PaymentImport:
     return found
 
 
+def prepared(work: Work, rows: Sequence[Row], *, now: datetime) -> Prepared:
+    """The payments that rows report."""
+    maker = Maker(work.tenant_id, work.currency, work.created_by, "import", now)
+    return intake.prepare(maker, [payment_of(row) for row in rows])
+
+
 async def take_in(conn: Conn, work: Work, batch: Batch, *, done_rows: int, now: datetime) -> bool:
     """Import one batch: its payments, its refusals and the count of both, or nothing when the claim is lost.
 
@@ -74,12 +80,11 @@ async def take_in(conn: Conn, work: Work, batch: Batch, *, done_rows: int, now: 
     """
     if not await store.keep(conn, work):
         return False
-    maker = Maker(work.tenant_id, work.currency, work.created_by, "import", now)
-    made = await intake.create_many(conn, maker, [payment_of(row) for row in batch.payments]) if batch.payments else []
+    made = await intake.create_many(conn, work.tenant_id, batch.payments)
     if batch.rejections:
         await store.insert_rejections(conn, work, done_rows, batch.rejections)
     duplicates = sum(one.duplicate for one in made)
-    counts = Counts(len(batch.items), len(made) - duplicates, duplicates, len(batch.rejections))
+    counts = Counts(batch.rows, len(made) - duplicates, duplicates, len(batch.rejections))
     return await store.advance(conn, work, counts, model.progress(work, batch), now)
 
 

@@ -94,14 +94,14 @@ async def import_file(runtime: "Runtime", work: Work, stopping: asyncio.Event) -
         rows = detect.rows(file, work.format, work.mapping)
         await pass_over(work, rows)
         done_rows = work.rows
-        async with aclosing(batches(file, rows)) as found:
+        async with aclosing(batches(work, file, rows)) as found:
             async for batch in found:
                 if stopping.is_set():
                     await release(runtime, work)
                     return
                 if not await take_in(runtime, work, batch, done_rows):
                     return
-                done_rows += len(batch.items)
+                done_rows += batch.rows
     await finish(runtime, work, batch.error)
 
 
@@ -141,26 +141,34 @@ async def pass_over(work: Work, rows: Rows) -> None:
         left -= len(await asyncio.to_thread(list, islice(rows, min(left, BATCH_ROWS))))
 
 
-async def batches(file: BinaryIO, rows: Rows) -> AsyncGenerator[Batch, None]:
+async def batches(work: Work, file: BinaryIO, rows: Rows) -> AsyncGenerator[Batch, None]:
     """Read the file in threads, a batch ahead, so that neither the database waits nor those who send requests."""
-    ahead = asyncio.ensure_future(asyncio.to_thread(read_batch, file, rows))
+    ahead = asyncio.ensure_future(asyncio.to_thread(read_batch, work, file, rows))
     try:
         while not (batch := await ahead).is_last:
-            ahead = asyncio.ensure_future(asyncio.to_thread(read_batch, file, rows))
+            ahead = asyncio.ensure_future(asyncio.to_thread(read_batch, work, file, rows))
             yield batch
         yield batch
     finally:
         await asyncio.wait({ahead})  # the file may only be closed when nobody reads it
 
 
-def read_batch(file: BinaryIO, rows: Rows) -> Batch:
+def read_batch(work: Work, file: BinaryIO, rows: Rows) -> Batch:
     """Read some rows. What was read before the file became unreadable counts."""
     items: list[Row | Rejected] = []
+    error = None
     try:
         items.extend(islice(rows, BATCH_ROWS))
     except Unreadable as reason:
-        return Batch(items=items, read_bytes=file.tell(), error=str(reason), is_last=True)
-    return Batch(items=items, read_bytes=file.tell(), is_last=len(items) < BATCH_ROWS)
+        error = str(reason)
+    return Batch(
+        rows=len(items),
+        payments=actions.prepared(work, [item for item in items if isinstance(item, Row)], now=clock.now()),
+        rejections=[(place, item) for place, item in enumerate(items) if isinstance(item, Rejected)],
+        read_bytes=file.tell(),
+        is_last=error is not None or len(items) < BATCH_ROWS,
+        error=error,
+    )
 
 
 async def take_in(runtime: "Runtime", work: Work, batch: Batch, done_rows: int) -> bool:

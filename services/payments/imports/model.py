@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from services.payments.imports.formats.detect import Format
-from services.payments.imports.formats.rows import Rejected, Row
+from services.payments.imports.formats.rows import Rejected
+from services.payments.intake.actions import Prepared
 
 Status = Literal["processing", "completed", "failed"]
 SHOWN_REJECTIONS = 1000
@@ -61,23 +62,16 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     fruitless_claims: int
 
 
-class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """Some rows in the order of the file, and how much of the file was read for them."""
+class Batch(NamedTuple):
+    """Some rows in the order of the file, ready to be taken in, and how much of the file was read for them."""
 
-    items: Sequence[Row | Rejected]
+    rows: int
+    payments: Prepared
+    rejections: Sequence[tuple[int, Rejected]]
+    """Each with its place in the batch."""
     read_bytes: int
     is_last: bool
     error: str | None = None
-
-    @property
-    def payments(self) -> list[Row]:
-        """The rows that may become payments."""
-        return [item for item in self.items if isinstance(item, Row)]
-
-    @property
-    def rejections(self) -> list[tuple[int, Rejected]]:
-        """The rows that may not, each with its place in the batch."""
-        return [(place, item) for place, item in enumerate(self.items) if isinstance(item, Rejected)]
 
 
 def progress(work: Work, batch: Batch) -> float:

@@ -1,6 +1,6 @@
 """What can be done with a payment itself; putting it on invoices is `matching`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, NamedTuple
 from uuid import UUID
@@ -60,6 +60,14 @@ class Maker(NamedTuple):
     now: datetime
 
 
+class Prepared(NamedTuple):
+    """Payments about to be taken in, in the order of their reports; by external id those that count; their events."""
+
+    payments: Sequence[Payment]
+    firsts: Mapping[str, Payment]
+    created: Sequence[outbox.Row]
+
+
 class Made(NamedTuple):
     """What became of one reported payment: its id, or the payment that had its external id before."""
 
@@ -78,27 +86,31 @@ def taking(maker: Maker, body: PaymentCreate, attempt: Attempt | None) -> Taking
 async def create(conn: Conn, maker: Maker, body: PaymentCreate, *, deposit_account_id: UUID | None = None) -> Payment:
     """Take in one payment and announce it."""
     payment = new_payment(maker, body, deposit_account_id=deposit_account_id)
-    if not await store.insert(conn, maker.tenant_id, [payment]):
+    if not await store.insert(conn, maker.tenant_id, [payment], [_created(maker, payment)]):
         external_id = payment.external_payment_id
         taken = await store.by_external_id(conn, maker.tenant_id, [external_id])
         raise errors.ExternalIdTaken(
             external_payment_id=external_id, payment_id=taken[external_id], field="external_payment_id"
         )
-    await outbox.put(conn, _created(maker.tenant_id, payment))
     return payment
 
 
-async def create_many(conn: Conn, maker: Maker, bodies: Sequence[PaymentCreate]) -> list[Made]:
-    """Take in many payments in one statement, an answer for each in order; the first of two alike counts."""
+def prepare(maker: Maker, bodies: Sequence[PaymentCreate]) -> Prepared:
+    """What many reports come to, before the database is asked: of two with the same external id the first counts."""
     payments = [new_payment(maker, body) for body in bodies]
     firsts: dict[str, Payment] = {}
     for payment in payments:
         firsts.setdefault(payment.external_payment_id, payment)
-    new = await store.insert(conn, maker.tenant_id, list(firsts.values()))
-    await outbox.put(conn, *(_created(maker.tenant_id, payment) for payment in firsts.values() if payment.id in new))
+    return Prepared(payments, firsts, [_created(maker, payment) for payment in firsts.values()])
+
+
+async def create_many(conn: Conn, tenant_id: UUID, prepared: Prepared) -> list[Made]:
+    """Take in many payments and announce them in one statement; an answer for each in order."""
+    payments, firsts, created = prepared
+    new = await store.insert(conn, tenant_id, list(firsts.values()), created) if firsts else set()
     old = [external_id for external_id, payment in firsts.items() if payment.id not in new]
     holders = {external_id: payment.id for external_id, payment in firsts.items()}
-    holders |= await store.by_external_id(conn, maker.tenant_id, old) if old else {}
+    holders |= await store.by_external_id(conn, tenant_id, old) if old else {}
     return [_made(payment, holders[payment.external_payment_id], new) for payment in payments]
 
 
@@ -134,8 +146,9 @@ def new_payment(maker: Maker, body: PaymentCreate, *, deposit_account_id: UUID |
     )
 
 
-def _created(tenant_id: UUID, payment: Payment) -> NewEvent:
-    return events.announce(events.PAYMENT_CREATED, tenant_id, events.payment(payment, ()))
+def _created(maker: Maker, payment: Payment) -> outbox.Row:
+    created = events.announce(events.PAYMENT_CREATED, maker.tenant_id, events.payment(payment, ()))
+    return outbox.row(created, at=maker.now)
 
 
 async def get(conn: Conn, tenant_id: UUID, payment_id: UUID) -> Payment:

@@ -132,8 +132,9 @@ async def create_payments(call: Call[None, None]) -> web.StreamResponse:
     """
     items = _items(call)
     bodies, answers = _convert(items)
+    prepared = actions.prepare(maker(call, "api"), list(bodies.values()))
     async with call.transaction() as conn:
-        made = await actions.create_many(conn, maker(call, "api"), list(bodies.values()))
+        made = await actions.create_many(conn, call.caller.tenant_id, prepared)
         for index, one in zip(bodies, made, strict=True):
             answers[index] = _answer(index, one, bodies[index])
         rows = [answers[index] for index in range(len(items))]

@@ -11,7 +11,7 @@ import msgspec
 from services.payments.intake.events import Refund
 from services.payments.intake.model import Allocation, Payment
 from shared import outbox
-from shared.db import Conn
+from shared.db import Conn, will_announce
 from shared.events import NewEvent
 from shared.http import pages
 from shared.http.idempotency import KEPT_HOURS, Attempt
@@ -38,22 +38,36 @@ SORTS = {
 _drafts = msgspec.json.Encoder()
 
 
-async def insert(conn: Conn, tenant_id: UUID, payments: Sequence[Payment]) -> set[UUID]:
-    """Add payments; returns the ids of those that are new: one whose external id is taken is left out."""
+async def insert(conn: Conn, tenant_id: UUID, payments: Sequence[Payment], events: Sequence[outbox.Row]) -> set[UUID]:
+    """Add payments of one maker, each with its event; returns the ids of those that are new.
+
+    One whose external id is taken is left out, and so is its event.
+    """
+    first = payments[0]
     rows = await conn.fetch(
-        """insert into payments (tenant_id, id, amount_cents, currency, payment_date, payment_method, payer_name,
-               payer_reference, external_payment_id, notes, deposit_account_id, source, created_by, created_at,
-               updated_at)
-           select $1::uuid, new.id, amount_cents, currency, payment_date, payment_method, payer_name, payer_reference,
-               external_payment_id, notes, deposit_account_id, source, created_by, created_at, created_at
-           from unnest($2::uuid[], $3::bigint[], $4::text[], $5::date[], $6::text[], $7::text[], $8::text[],
-               $9::text[], $10::text[], $11::uuid[], $12::text[], $13::text[], $14::timestamptz[])
-               as new (id, amount_cents, currency, payment_date, payment_method, payer_name, payer_reference,
-                       external_payment_id, notes, deposit_account_id, source, created_by, created_at)
-           order by external_payment_id
-           on conflict (tenant_id, external_payment_id) do nothing
-           returning id""",
+        """with made as (
+               insert into payments (tenant_id, id, amount_cents, currency, payment_date, payment_method, payer_name,
+                   payer_reference, external_payment_id, notes, deposit_account_id, source, created_by, created_at,
+                   updated_at)
+               select $1, new.id, amount_cents, currency, payment_date, payment_method, payer_name, payer_reference,
+                   external_payment_id, notes, deposit_account_id, $2, $3, $4, $4
+               from unnest($5::uuid[], $6::bigint[], $7::text[], $8::date[], $9::text[], $10::text[], $11::text[],
+                   $12::text[], $13::text[], $14::uuid[])
+                   as new (id, amount_cents, currency, payment_date, payment_method, payer_name, payer_reference,
+                           external_payment_id, notes, deposit_account_id)
+               order by external_payment_id
+               on conflict (tenant_id, external_payment_id) do nothing
+               returning id
+           ), told as (
+               insert into outbox (tenant_id, event_id, type, body)
+               select $1, event_id, $15, body
+               from unnest($5::uuid[], $16::uuid[], $17::text[]) as event (id, event_id, body) join made using (id)
+           )
+           select id from made""",
         tenant_id,
+        first.source,
+        first.created_by,
+        first.created_at,
         *_columns(
             payments,
             "id",
@@ -66,11 +80,12 @@ async def insert(conn: Conn, tenant_id: UUID, payments: Sequence[Payment]) -> se
             "external_payment_id",
             "notes",
             "deposit_account_id",
-            "source",
-            "created_by",
-            "created_at",
         ),
+        events[0].type,
+        [event.event_id for event in events],
+        [event.body for event in events],
     )
+    will_announce(conn)
     return {row["id"] for row in rows}
 
 

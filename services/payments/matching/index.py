@@ -120,7 +120,7 @@ class OpenInvoices:
 
     def by_key(self, key: str) -> dict[UUID, Form]:
         """The invoices whose number, or a part of it, is this; with the best that it can be of each."""
-        return {invoice_id: form for form in Form for invoice_id in self._keys[form].get(key)}
+        return {invoice_id: form for form, filed in self._keys.items() for invoice_id in filed.get(key)}
 
     def by_amount(self, currency: str, cents: int) -> list[OpenInvoice]:
         """All with exactly this due; none where so many have it that it tells nothing."""
