@@ -7,8 +7,8 @@ from uuid import UUID
 
 from services.payments.imports import errors, model, store
 from services.payments.imports.formats.detect import Format
-from services.payments.imports.formats.rows import Row
-from services.payments.imports.model import Batch, PaymentImport, Work
+from services.payments.imports.formats.rows import Rejected, Row
+from services.payments.imports.model import PaymentImport, Work
 from services.payments.imports.store import Counts, NewImport
 from services.payments.intake import actions as intake
 from services.payments.intake.actions import Maker, PaymentCreate, Prepared
@@ -28,6 +28,18 @@ class Upload(NamedTuple):
     name: str | None
     format: Format
     mapping: Mapping[str, str | int] | None
+
+
+class Batch(NamedTuple):
+    """Some rows in the order of the file, ready to be taken in, and how much of the file was read for them."""
+
+    rows: int
+    payments: Prepared
+    rejections: Sequence[tuple[int, Rejected]]
+    """Each with its place in the batch."""
+    read_bytes: int
+    is_last: bool
+    error: str | None = None
 
 
 async def begin(conn: Conn, maker: Maker, upload: Upload) -> PaymentImport:
@@ -85,7 +97,7 @@ async def take_in(conn: Conn, work: Work, batch: Batch, *, done_rows: int, now: 
         await store.insert_rejections(conn, work, done_rows, batch.rejections)
     duplicates = sum(one.duplicate for one in made)
     counts = Counts(batch.rows, len(made) - duplicates, duplicates, len(batch.rejections))
-    return await store.advance(conn, work, counts, model.progress(work, batch), now)
+    return await store.advance(conn, work, counts, model.progress(work, batch.read_bytes), now)
 
 
 def payment_of(row: Row) -> PaymentCreate:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import structlog
 
 from services.payments.imports import actions, store
+from services.payments.imports.actions import Batch
 from services.payments.imports.formats import detect
 from services.payments.imports.formats.rows import Rejected, Row, Unreadable
-from services.payments.imports.model import Batch, Work
+from services.payments.imports.model import Work
 from shared import clock
 from shared.db import CONTENDED, EXHAUSTED, LOST, DatabaseAway
 from shared.stopping import cancel, either, pause

@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from services.payments.imports.formats.detect import Format
-from services.payments.imports.formats.rows import Rejected
-from services.payments.intake.actions import Prepared
 
 Status = Literal["processing", "completed", "failed"]
 SHOWN_REJECTIONS = 1000
@@ -62,18 +60,6 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     fruitless_claims: int
 
 
-class Batch(NamedTuple):
-    """Some rows in the order of the file, ready to be taken in, and how much of the file was read for them."""
-
-    rows: int
-    payments: Prepared
-    rejections: Sequence[tuple[int, Rejected]]
-    """Each with its place in the batch."""
-    read_bytes: int
-    is_last: bool
-    error: str | None = None
-
-
-def progress(work: Work, batch: Batch) -> float:
+def progress(work: Work, read_bytes: int) -> float:
     """The share of the file that is done; only a finished import is at 1."""
-    return min(batch.read_bytes / max(work.size_bytes, 1), 0.99)
+    return min(read_bytes / max(work.size_bytes, 1), 0.99)
