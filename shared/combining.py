@@ -30,25 +30,34 @@ class Combiner(Generic[A, B]):
         self._database = database
         self._work = work
         self._waiting: deque[tuple[A, asyncio.Future[B]]] = deque()
+        self._busy = 0
         self._flushers: set[asyncio.Task[None]] = set()
 
     async def submit(self, item: A) -> B:
         """The result for one item, once its statement has committed."""
         result: asyncio.Future[B] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, result))
-        if len(self._flushers) < MAX_FLUSHERS:
+        if self._busy < MAX_FLUSHERS:
+            self._busy += 1
             flusher = asyncio.create_task(self._flush())
             self._flushers.add(flusher)
             flusher.add_done_callback(self._flushers.discard)
         return await result
 
     async def _flush(self) -> None:
-        """Work until nobody waits any more."""
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
-            # Who has gone may come again with the same Idempotency-Key, and both would be made in one statement.
-            if batch := [(item, result) for item, result in batch if not result.done()]:
-                await self._send(batch)
+        """Work until nobody waits any more.
+
+        It counts as busy until it has seen so, and no longer: whoever is answered and comes again at once may find its
+        task still there.
+        """
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+                # Who has gone may come again with the same Idempotency-Key, and both would be made in one statement.
+                if batch := [(item, result) for item, result in batch if not result.done()]:
+                    await self._send(batch)
+        finally:
+            self._busy -= 1
 
     async def _send(self, batch: list[tuple[A, "asyncio.Future[B]"]]) -> None:
         try:

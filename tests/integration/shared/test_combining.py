@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import asyncpg
 import pytest
 
-from shared import db
+from shared import combining, db
 from shared.combining import MAX_BATCH, Combiner
 from shared.db import Conn, Database
 
@@ -115,3 +115,14 @@ async def test_each_statement_says_that_it_committed(database: Database) -> None
     await Combiner(database, Halver().work).submit(1)
 
     assert len(commits) == 1
+
+
+async def test_who_is_answered_and_asks_again_at_once_is_answered_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one flusher: where there are more, all must end in the same moment to forget somebody."""
+    monkeypatch.setattr(combining, "MAX_FLUSHERS", 1)
+    combiner = Combiner(database, Halver().work)
+
+    async with asyncio.timeout(10):
+        assert [await combiner.submit(n) for n in (5, 10)] == [20, 10]
