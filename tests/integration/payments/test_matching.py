@@ -3,6 +3,7 @@
 import asyncio
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -295,11 +296,21 @@ async def test_an_invoice_that_was_published_a_moment_ago_takes_money_at_once(cl
     assert (answer.status, answer.data["status"]) == (200, "matched")
 
 
+async def a_bad_and_a_good_one(client: Client) -> list[dict[str, Any]]:
+    """Two payments in one batch that name their invoices; the text of the first one is `poison` besides."""
+    customer = await a_customer(client)
+    owed = [await an_invoice(client, customer, amount) for amount in (100, 200)]
+    rows = [
+        {"amount": one["amount"], "payment_date": "2026-11-20", "payer_reference": text + one["invoice_number"]}
+        for one, text in zip(owed, ("poison ", ""), strict=True)
+    ]
+    found: list[dict[str, Any]] = (await client.post("/v1/payments/bulk", json=rows)).data
+    return found
+
+
 async def test_a_payment_that_breaks_our_rules_stops_no_other(
     client: Client, system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    customer = await a_customer(client)
-    owed = [await an_invoice(client, customer, amount) for amount in (100, 200)]
     find = search.find
 
     def broken(receipt: Receipt, *arguments: Any) -> Finding:
@@ -307,11 +318,7 @@ async def test_a_payment_that_breaks_our_rules_stops_no_other(
         return find(receipt, *arguments)
 
     monkeypatch.setattr(search, "find", broken)
-    rows = [
-        {"amount": one["amount"], "payment_date": "2026-11-20", "payer_reference": text + one["invoice_number"]}
-        for one, text in zip(owed, ("poison ", ""), strict=True)
-    ]
-    bad, good = (await client.post("/v1/payments/bulk", json=rows)).data
+    bad, good = await a_bad_and_a_good_one(client)
 
     await settled(client, good)
     assert (await examined(client, system, bad))["status"] == "unmatched"
@@ -321,27 +328,21 @@ async def test_a_payment_whose_turn_the_database_cuts_short_gets_another_one(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where it is looked at alone, since another one of its batch breaks our rules."""
-    customer = await a_customer(client)
-    owed = [await an_invoice(client, customer, amount) for amount in (100, 200)]
     find = search.find
-    cut_short: list[str] = []
+    cut_short: list[UUID] = []
 
     def broken(receipt: Receipt, *arguments: Any) -> Finding:
         assert "poison" not in receipt.text
         if not cut_short:
-            cut_short.append(receipt.text)
+            cut_short.append(receipt.id)
             raise DatabaseAway(retry_after_seconds=1)
         return find(receipt, *arguments)
 
     monkeypatch.setattr(search, "find", broken)
-    rows = [
-        {"amount": one["amount"], "payment_date": "2026-11-20", "payer_reference": text + one["invoice_number"]}
-        for one, text in zip(owed, ("poison ", ""), strict=True)
-    ]
-    _, good = (await client.post("/v1/payments/bulk", json=rows)).data
+    _, good = await a_bad_and_a_good_one(client)
 
     await settled(client, good)
-    assert cut_short == [owed[1]["invoice_number"]]
+    assert cut_short == [UUID(good["id"])]
 
 
 async def test_a_learned_name_is_unlearned_when_its_match_is_undone(client: Client, system: System) -> None:
