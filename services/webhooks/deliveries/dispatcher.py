@@ -26,7 +26,7 @@ from services.webhooks.deliveries.store import Claim
 from services.webhooks.endpoints.secrets import Keyring
 from services.webhooks.endpoints.store import Key
 from shared import tracing
-from shared.db import Database
+from shared.db import Database, DatabaseAway
 from shared.stopping import cancel
 
 log = structlog.get_logger("dispatcher")
@@ -117,11 +117,14 @@ class Dispatcher:
     async def _claim_safely(self) -> bool:
         try:
             return await self._claim()
+        except DatabaseAway as error:  # before anything was asked
+            log.warning("claiming waits for a connection", reason=str(error))
         except AWAY as error:
             log.warning("claiming waits for the database", reason=str(error))
+            self._presence.doubt()
         except Exception:
             log.exception("claiming failed and will be tried again")
-        self._presence.doubt()
+            self._presence.doubt()
         await asyncio.sleep(POLL_SECONDS)
         return False
 
