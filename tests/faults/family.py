@@ -11,6 +11,9 @@ Fault = Callable[[], Awaitable[None]]
 class Family(ABC):
     """Faults of one kind."""
 
+    kills = False
+    """Whether processes die: what a living one has forgotten is then mended."""
+
     def __init__(self, house: House) -> None:
         self.house = house
         self.dice = house.dice

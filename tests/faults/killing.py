@@ -23,6 +23,8 @@ IN_IMPORT = "select true from payments.payment_imports where status = 'processin
 class Killing(Family):
     """Nothing is finished, nothing is said; a moment later the process is started again."""
 
+    kills = True
+
     @property
     def faults(self) -> Mapping[str, Fault]:
         return {
