@@ -61,7 +61,7 @@ async def import_() -> list[Row]:
 async def _prepared(running: Stage) -> tuple[bytes, bytes]:
     """What the app wrote for the first file, as PostgreSQL's own binary rows: its payments, and an event for each."""
     conn = await running.connect()
-    [maker] = [Maker(UUID(tenant.tenant_id), "USD", "bench", "import", clock.now()) for tenant in running.tenants]
+    maker = Maker(UUID(running.tenants[0].tenant_id), "USD", "bench", "import", clock.now())
     rows = [row for row in detect.rows(io.BytesIO(bank_file(0)), "csv", None) if isinstance(row, formats.Row)]
     events = intake.prepare(maker, [payment_of(row) for row in rows]).created
     await conn.execute(BARE)

@@ -53,7 +53,6 @@ class Dispatcher:
         self._wake = asyncio.Event()
         self._posts: set[asyncio.Future[Result]] = set()
         self._made: asyncio.Queue[Made] = asyncio.Queue()
-        self._unrecorded = 0
         self._refill = asyncio.Event()
         self._refill_at = 0
         self._healthy_at: dict[Key, datetime] = {}
@@ -85,7 +84,7 @@ class Dispatcher:
             async with asyncio.timeout(self._config.stop_seconds):
                 await self._made.join()
         except TimeoutError:
-            log.warning("results could not be recorded and their deliveries will be repeated", count=self._unrecorded)
+            log.warning("results could not be recorded and their deliveries will be repeated", count=self._held.total())
 
     # Claiming
 
@@ -131,7 +130,7 @@ class Dispatcher:
     async def _claim(self) -> bool:
         """Claim and post once; says whether there is likely more for slots that are free."""
         metrics.IN_FLIGHT.set(self._slots.total)
-        unsettled = self._slots.total + self._unrecorded  # what would be repeated if this process died now
+        unsettled = self._held.total()  # what would be repeated if this process died now
         free = min(self._config.concurrency - unsettled, CLAIMED_AT_ONCE)
         if free <= 0 or not self._presence.registered:
             self._claimer.leaves_some = True  # nobody knows
@@ -159,7 +158,7 @@ class Dispatcher:
             return
         self._held[claim.lease] += 1
         if not isinstance(destination, Destination):
-            self._note(Made(claim, destination, now))
+            self._made.put_nowait(Made(claim, destination, now))
             return
         try:
             self._post(claim, destination, now)
@@ -167,7 +166,7 @@ class Dispatcher:
             log.exception(
                 "a delivery could not be begun", event_id=str(claim.event_id), endpoint=str(claim.endpoint_id)
             )
-            self._note(Made(claim, NoAnswer("could not be sent", 0), now))
+            self._made.put_nowait(Made(claim, NoAnswer("could not be sent", 0), now))
 
     def _post(self, claim: Claim, destination: Destination, now: datetime) -> None:
         body = claim.payload.encode()
@@ -185,17 +184,13 @@ class Dispatcher:
             self._refill.set()
         if not future.cancelled():
             _trace(claim, traceparent, future.result())
-            self._note(Made(claim, future.result(), started))
+            self._made.put_nowait(Made(claim, future.result(), started))
         self._wake_for_the_rest()
 
     def _wake_for_the_rest(self) -> None:
         """Something ended: that matters only to what was due and not claimed."""
         if self._claimer.leaves_some:
             self._wake.set()
-
-    def _note(self, made: Made) -> None:
-        self._unrecorded += 1
-        self._made.put_nowait(made)
 
     # Recording
 
@@ -205,7 +200,6 @@ class Dispatcher:
             while len(batch) < RECORDED_AT_ONCE and not self._made.empty():
                 batch.append(self._made.get_nowait())
             await self._record(batch)
-            self._unrecorded -= len(batch)
             for made in batch:
                 decrement(self._held, made.claim.lease)
             self._wake_for_the_rest()
